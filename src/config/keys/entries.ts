@@ -1,0 +1,109 @@
+/** Keys of the entries of lists: clients, connectors, people; and of parts that come later. */
+import { Type } from 'typebox'
+import { duration, listOf, text } from './annotate.ts'
+import { CONNECTOR_GRANT_TYPES } from './tokens.ts'
+
+export const client = Type.Object({
+  id: Type.Optional(text('Client id. One of `id` and `idEnv` is needed.')),
+  idEnv: Type.Optional(text('Environment variable that holds the client id.')),
+  secret: Type.Optional(text('Client secret. One of `secret` and `secretEnv` is needed, unless the client is public.')),
+  secretEnv: Type.Optional(text('Environment variable that holds the client secret.')),
+  name: text('Name shown to the person who approves.', { minLength: 1 }),
+  redirectURIs: Type.Optional(
+    listOf(
+      'Addresses that a login may return to, compared as text. A public client without any may use loopback addresses on every port.',
+    ),
+  ),
+  public: Type.Optional(
+    Type.Boolean({
+      default: false,
+      description: 'An application that can keep no secret (browser, command line): PKCE instead.',
+    }),
+  ),
+  trustedPeers: Type.Optional(listOf('Client ids that may ask for tokens with this client as audience.')),
+  logoURL: Type.Optional(text('Picture of the client.')),
+  allowedConnectors: Type.Optional(listOf('Connector ids that may be used; empty: all.')),
+  mfaChain: Type.Optional(listOf('Authenticators that a login needs.')),
+  ssoSharedWith: Type.Optional(listOf('Client ids that share a session with this one, or `*`.')),
+  postLogoutRedirectURIs: Type.Optional(listOf('Addresses that a logout may return to.')),
+  backchannelLogoutURI: Type.Optional(text('Where logout tokens are sent.')),
+  refreshTokenLifetime: Type.Optional(
+    Type.Enum(['standalone', 'session'], {
+      description: 'Whether refresh tokens outlive the session.',
+      'x-default': 'standalone',
+    }),
+  ),
+  clientCredentialsClaims: Type.Optional(
+    Type.Object(
+      { groups: Type.Optional(listOf('Groups in those tokens.')) },
+      { description: 'Claims of tokens of the client credentials grant.' },
+    ),
+  ),
+})
+
+export const connector = Type.Object({
+  type: text('Kind of upstream; see [Connectors](#connectors-1). Or a module of your own: `./file.ts`, a package.', {
+    minLength: 1,
+  }),
+  id: text('Name in addresses and in `sub`: never change it.', { minLength: 1 }),
+  name: text('Text of the button.', { minLength: 1 }),
+  config: Type.Optional(
+    Type.Unknown({ description: 'Settings of that type. `$NAME` and `${NAME}` are taken from the environment.' }),
+  ),
+  grantTypes: Type.Optional(
+    Type.Array(Type.Enum(CONNECTOR_GRANT_TYPES), { description: 'Grant types that may use it; empty: all.' }),
+  ),
+})
+
+export const password = Type.Object({
+  email: Type.Optional(text('Name to log in with, in any case, and claim `email`.')),
+  hash: Type.Optional(
+    text(
+      'bcrypt hash of the password with a cost of 10 to 16, or base64 of it. One of `hash` and `hashFromEnv` is needed.',
+    ),
+  ),
+  hashFromEnv: Type.Optional(text('Environment variable that holds the hash; `hash` wins.')),
+  username: Type.Optional(text('User name.')),
+  name: Type.Optional(text('Claim `name`.', { 'x-default': '`username`' })),
+  preferredUsername: Type.Optional(text('Claim `preferred_username`.')),
+  emailVerified: Type.Optional(Type.Boolean({ default: true, description: 'Claim `email_verified`.' })),
+  userID: Type.Optional(text('Stable id of the person, part of `sub`: never change it.')),
+  groups: Type.Optional(listOf('Claim `groups`.')),
+})
+
+export const sessions = Type.Object(
+  {
+    cookieName: Type.Optional(text('Name of the cookie.', { 'x-default': 'dex_session' })),
+    absoluteLifetime: Type.Optional(duration('Life since the login.', '24h')),
+    validIfNotUsedFor: Type.Optional(duration('Life since the last use.', '1h')),
+    rememberMeCheckedByDefault: Type.Optional(
+      Type.Boolean({ description: 'Whether the box is ticked.', 'x-default': 'true' }),
+    ),
+    cookieEncryptionKey: Type.Optional(text('16, 24 or 32 bytes.')),
+    ssoSharedWithDefault: Type.Optional(
+      Type.Enum(['', 'none', 'all'], {
+        description: 'Who shares sessions unless a client says so.',
+        'x-default': 'none',
+      }),
+    ),
+  },
+  { description: 'Single sign-on sessions.' },
+)
+
+export const mfa = Type.Object(
+  {
+    authenticators: Type.Optional(
+      Type.Array(
+        Type.Object({
+          id: text('Name of the authenticator.', { minLength: 1 }),
+          type: Type.Enum(['TOTP', 'WebAuthn'], { description: 'Kind of second factor.' }),
+          config: Type.Optional(Type.Unknown({ description: 'Settings of that kind.' })),
+          connectorTypes: Type.Optional(listOf('Connector types that it applies to; empty: all.')),
+        }),
+        { description: 'Second factors.' },
+      ),
+    ),
+    defaultMFAChain: Type.Optional(listOf('Authenticators for clients that say nothing.')),
+  },
+  { description: 'Second factors.' },
+)

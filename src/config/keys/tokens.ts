@@ -1,0 +1,122 @@
+/** Keys of grants, lifetimes and signing. */
+import { Type } from 'typebox'
+import { duration, listOf, text } from './annotate.ts'
+
+export const DEVICE_CODE = 'urn:ietf:params:oauth:grant-type:device_code'
+export const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange'
+
+/** Grant types that Dex knows. */
+export const GRANT_TYPES = [
+  'authorization_code',
+  'refresh_token',
+  DEVICE_CODE,
+  TOKEN_EXCHANGE,
+  'implicit',
+  'password',
+  'client_credentials',
+]
+/** Grant types that the token endpoint serves without further configuration. */
+export const SERVED_GRANT_TYPES = ['authorization_code', 'refresh_token', DEVICE_CODE, TOKEN_EXCHANGE]
+/** Grant types that a connector can be restricted to. */
+export const CONNECTOR_GRANT_TYPES = GRANT_TYPES.filter((name) => name !== 'client_credentials')
+
+export const RESPONSE_TYPES = [
+  'code',
+  'token',
+  'id_token',
+  'code token',
+  'code id_token',
+  'id_token token',
+  'code id_token token',
+]
+
+export const oauth2 = Type.Object(
+  {
+    grantTypes: Type.Optional(
+      listOf('Narrows what the token endpoint serves. Unknown names are passed over with a warning.', {
+        'x-default': 'all that are built',
+      }),
+    ),
+    responseTypes: Type.Optional(
+      Type.Array(Type.Enum(RESPONSE_TYPES), {
+        description: 'Response types of the authorization endpoint.',
+        'x-default': '`["code"]`',
+      }),
+    ),
+    skipApprovalScreen: Type.Optional(
+      Type.Boolean({ default: false, description: 'Do not ask the person to approve the client.' }),
+    ),
+    alwaysShowLoginScreen: Type.Optional(
+      Type.Boolean({ default: false, description: 'Show the choice of connectors even when there is only one.' }),
+    ),
+    passwordConnector: Type.Optional(text('Connector that answers the password grant.')),
+    pkce: Type.Optional(
+      Type.Object(
+        {
+          enforce: Type.Optional(
+            Type.Boolean({
+              default: false,
+              description: 'Refuse confidential clients without PKCE too; public ones always need it.',
+            }),
+          ),
+          codeChallengeMethodsSupported: Type.Optional(
+            Type.Array(Type.Enum(['S256', 'plain']), {
+              description: 'Challenge methods. List `plain` only for a client that can do no better.',
+              'x-default': '`["S256"]`',
+            }),
+          ),
+        },
+        { description: 'Proof key for code exchange (RFC 7636).' },
+      ),
+    ),
+  },
+  { description: 'What clients may ask for.' },
+)
+
+export const expiry = Type.Object(
+  {
+    idTokens: Type.Optional(duration('Life of ID tokens and access tokens.', '24h')),
+    authRequests: Type.Optional(duration('How long a login may take.', '24h')),
+    deviceRequests: Type.Optional(duration('Life of a device code.', '5m')),
+    signingKeys: Type.Optional(duration('Deprecated: use `signer.config.keysRotationPeriod`.', '6h')),
+    refreshTokens: Type.Optional(
+      Type.Object(
+        {
+          disableRotation: Type.Optional(
+            Type.Boolean({ default: false, description: 'Answer a refresh with the same refresh token.' }),
+          ),
+          reuseInterval: Type.Optional(
+            duration(
+              'How long a refresh token that was already used is answered once more, with the same successor.',
+              '0, not at all',
+            ),
+          ),
+          absoluteLifetime: Type.Optional(duration('Life since the login.', '0, for ever')),
+          validIfNotUsedFor: Type.Optional(duration('Life since the last use.', '0, for ever')),
+        },
+        { description: 'Refresh tokens.' },
+      ),
+    ),
+  },
+  { description: 'Lifetimes. `0` stands for the default.' },
+)
+
+export const signer = Type.Object(
+  {
+    type: Type.Enum(['local', 'vault'], { description: '`local`: keys are made here and kept in the store.' }),
+    config: Type.Optional(
+      Type.Unknown({ description: 'Settings of that signer. `$NAME` and `${NAME}` are taken from the environment.' }),
+    ),
+  },
+  { description: 'Who signs tokens. Absent: a local RS256 key, rotated every six hours.' },
+)
+
+/** `signer.config` of type `local`. */
+export const localSigner = Type.Object({
+  keysRotationPeriod: Type.String({
+    minLength: 1,
+    description: 'How long a key signs before the next one takes over; `6h` without a `signer` block.',
+    'x-type': 'duration',
+  }),
+  algorithm: Type.Optional(Type.Enum(['RS256', 'ES256'], { default: 'RS256', description: 'Algorithm of new keys.' })),
+})

@@ -1,0 +1,113 @@
+/** The applications: `staticClients`. */
+import { nearest } from '../../lib/nearest.ts'
+import type { ClientOptions } from '../../oidc/options.ts'
+import type { Part, Reading } from '../reading.ts'
+import { child, readable } from '../report.ts'
+
+type Entry = Part<'staticClients'>[number]
+
+export const readClients = (
+  entries: Part<'staticClients'>,
+  connectorIds: string[],
+  reading: Reading,
+): ClientOptions[] => {
+  const { report } = reading
+  const clients = new Map<string, { client: ClientOptions; pointer: string }>()
+  for (const [index, entry] of entries.entries()) {
+    const pointer = child('/staticClients', index)
+    const client = readClient(entry, pointer, reading)
+    if (!client) continue
+    const before = clients.get(client.id)
+    if (before) {
+      report.warn(
+        child(pointer, entry.id ? 'id' : 'idEnv'),
+        `"${client.id}" is also the id of ${readable(before.pointer)}; this last one counts`,
+      )
+    }
+    clients.delete(client.id)
+    clients.set(client.id, { client, pointer })
+  }
+  const ids = [...clients.keys()]
+  for (const { client, pointer } of clients.values()) {
+    warnUnknown(client.trustedPeers, `${pointer}/trustedPeers`, ids, 'client', reading)
+    warnUnknown(client.allowedConnectors, `${pointer}/allowedConnectors`, connectorIds, 'connector', reading)
+  }
+  return [...clients.values()].map(({ client }) => client)
+}
+
+const readClient = (entry: Entry, pointer: string, reading: Reading): ClientOptions | undefined => {
+  const { report } = reading
+  const broken = (key: string) => report.broken(child(pointer, key))
+  const id = fromEither(entry, 'id', 'idEnv', pointer, reading)
+  const secret = fromEither(entry, 'secret', 'secretEnv', pointer, reading)
+  if (id === undefined && !broken('id') && !broken('idEnv'))
+    report.fault(child(pointer, 'id'), 'is missing: a client needs an id or idEnv')
+  const isPublic = entry.public ?? false
+  if (secret === undefined && !isPublic && !broken('public') && !broken('secret') && !broken('secretEnv')) {
+    report.fault(
+      child(pointer, 'secret'),
+      `is missing${id === undefined ? '' : ` for "${id}"`}: give a secret or secretEnv, or public: true`,
+    )
+  }
+  const redirectURIs = entry.redirectURIs ?? []
+  for (const [index, uri] of redirectURIs.entries()) {
+    const doubt = doubtful(uri, isPublic)
+    if (doubt) report.warn(child(child(pointer, 'redirectURIs'), index), doubt)
+  }
+  if (id === undefined) return undefined
+  return {
+    id,
+    ...(secret !== undefined && { secret }),
+    name: entry.name ?? id,
+    public: isPublic,
+    redirectURIs,
+    trustedPeers: entry.trustedPeers ?? [],
+    ...(entry.logoURL && { logoURL: entry.logoURL }),
+    allowedConnectors: entry.allowedConnectors ?? [],
+  }
+}
+
+/** A value that stands in the file or in a variable which the file names; `undefined` when neither. */
+const fromEither = (
+  entry: Entry,
+  key: 'id' | 'secret',
+  envKey: 'idEnv' | 'secretEnv',
+  pointer: string,
+  { report, env }: Reading,
+): string | undefined => {
+  const name = entry[envKey]
+  if (!name) return entry[key] || undefined
+  const at = child(pointer, envKey)
+  if (entry[key]) {
+    report.fault(at, `stands beside ${key}: only one of them may be given`)
+    return undefined
+  }
+  const value = env[name]
+  if (value) return value
+  const why = value === undefined ? 'is not set' : 'is empty'
+  report.fault(at, `names the environment variable ${name}, which ${why}`, {
+    nearest: value === undefined ? nearest(name, Object.keys(env)) : undefined,
+  })
+  return undefined
+}
+
+const doubtful = (uri: string, isPublic: boolean): string | undefined => {
+  if (uri === '') return 'is empty: no login can return there'
+  if (!URL.canParse(uri)) return undefined
+  const url = new URL(uri)
+  if (url.hash !== '') return 'has a fragment, which is not allowed in a redirect URI (RFC 6749, 3.1.2)'
+  if (url.protocol === 'https:' && url.hostname === 'localhost') {
+    const any = isPublic ? ', and a public client may then use any port' : ''
+    return `is https on localhost, where command lines listen without TLS: write http://localhost${url.port === '' ? '' : `:${url.port}`}${url.pathname}${any}`
+  }
+  if (url.hostname.includes('*') || url.pathname.includes('*'))
+    return 'holds a "*", which is compared as a letter: no wildcard is known'
+  return undefined
+}
+
+const warnUnknown = (ids: string[], pointer: string, known: string[], what: string, { report }: Reading): void => {
+  for (const [index, id] of ids.entries()) {
+    if (known.includes(id) || id === '') continue
+    report.warn(child(pointer, index), `"${id}" is the id of no ${what} in this file`, { nearest: nearest(id, known) })
+  }
+}

@@ -1,0 +1,101 @@
+/**
+ * What Dex understands and this server does not do yet. Each is refused with its sentence, never passed over in silence;
+ * the list shrinks as parts are built. Connector and store types leave it by themselves when they enter their registry.
+ */
+
+interface Unbuilt {
+  /** Keys as the reference spells them; `[]` stands for every entry. */
+  path: string
+  sentence: string
+  /** Which values ask for the part; by default all but empty lists. */
+  when?: (value: unknown) => boolean
+}
+
+const isFilled = (value: unknown): boolean => !(value === '' || (Array.isArray(value) && value.length === 0))
+const LATER = 'is of a part that is not built yet'
+
+export const unbuilt: readonly Unbuilt[] = [
+  {
+    path: 'sessions',
+    sentence: `${LATER} (single sign-on sessions): remove the block, every login asks the upstream`,
+    when: () => true,
+  },
+  {
+    path: 'mfa',
+    sentence: `${LATER} (second factors): remove the block only if logins without a second factor are acceptable`,
+    when: (value) => Object.values(value as object).some(isFilled),
+  },
+  {
+    path: 'signer.type',
+    sentence: `${LATER} (signing with Vault): use the type "local"`,
+    when: (value) => value === 'vault',
+  },
+  {
+    path: 'oauth2.responseTypes[]',
+    sentence: `${LATER} (implicit and hybrid flow): clients can use the response type "code" with PKCE`,
+    when: (value) => value !== 'code' && value !== '',
+  },
+  {
+    path: 'oauth2.passwordConnector',
+    sentence: `${LATER} (password grant): clients can use the device grant or a browser`,
+  },
+  {
+    path: 'oauth2.grantTypes[]',
+    sentence: `${LATER} (client credentials grant)`,
+    when: (value) => value === 'client_credentials',
+  },
+  { path: 'staticClients[].clientCredentialsClaims', sentence: `${LATER} (client credentials grant)` },
+  { path: 'staticClients[].mfaChain', sentence: `${LATER} (second factors)` },
+  { path: 'staticClients[].ssoSharedWith', sentence: `${LATER} (single sign-on sessions)` },
+  { path: 'staticClients[].postLogoutRedirectURIs', sentence: `${LATER} (logout)` },
+  { path: 'staticClients[].backchannelLogoutURI', sentence: `${LATER} (logout)` },
+  {
+    path: 'staticClients[].refreshTokenLifetime',
+    sentence: `${LATER} (single sign-on sessions); "standalone" is what it does now`,
+    when: (value) => value === 'session',
+  },
+]
+
+/** Places of a value that ask for a part that is not built, as JSON pointers. */
+export const findUnbuilt = (value: unknown): { pointer: string; sentence: string }[] =>
+  unbuilt.flatMap(({ path, sentence, when = isFilled }) =>
+    places(value, path.replaceAll('[]', '.[]').split('.'))
+      .filter((place) => when(place.value))
+      .map(({ pointer }) => ({ pointer, sentence })),
+  )
+
+const places = (value: unknown, path: string[]): { pointer: string; value: unknown }[] => {
+  const [key, ...rest] = path
+  if (key === undefined) return value === undefined ? [] : [{ pointer: '', value }]
+  if (typeof value !== 'object' || value === null) return []
+  const steps = key === '[]' ? Object.keys(value) : [key]
+  return steps.flatMap((step) =>
+    places((value as Record<string, unknown>)[step], rest).map((place) => ({
+      ...place,
+      pointer: `/${step}${place.pointer}`,
+    })),
+  )
+}
+
+/** Connector types of Dex; only those that the registry does not have count. */
+export const DEX_CONNECTOR_TYPES = [
+  'ldap',
+  'gitlab',
+  'google',
+  'linkedin',
+  'microsoft',
+  'bitbucket-cloud',
+  'gitea',
+  'oauth',
+  'saml',
+  'samlExperimental',
+  'openshift',
+  'keystone',
+  'atlassian-crowd',
+  'authproxy',
+]
+
+/** Stores of Dex; only those that the registry does not have count. */
+export const DEX_STORAGE_TYPES = ['sqlite3', 'postgres', 'mysql', 'etcd', 'kubernetes']
+
+export const unbuiltType = (names: readonly string[]): string => `${LATER}; there is ${names.join(', ')}`

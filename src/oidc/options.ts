@@ -1,0 +1,37 @@
+/** One entry of `staticClients:`, environment resolved. */
+export interface ClientOptions {
+  id: string
+  /** Absent for a public client without a secret. */
+  secret?: string
+  name: string
+  public: boolean
+  redirectURIs: string[]
+  trustedPeers: string[]
+  logoURL?: string
+  /** Connector ids; empty: all. */
+  allowedConnectors: string[]
+}
+
+/** All durations in seconds. */
+export interface RefreshTokenOptions {
+  rotate: boolean
+  /** How long a token that was already used is answered once more; 0: not at all. */
+  reuseInterval: number
+  /** Since the login; absent: for ever. */
+  absoluteLifetime?: number
+  /** Since the last use; absent: for ever. */
+  validIfNotUsedFor?: number
+}
+
+export interface OidcOptions {
+  /** As configured, to the letter. */
+  issuer: string
+  clients: ClientOptions[]
+  /** Grant types that the token endpoint serves. */
+  grantTypes: string[]
+  pkce: { enforce: boolean; methods: ('S256' | 'plain')[] }
+  /** Seconds. */
+  lifetimes: { tokens: number; authRequests: number; deviceRequests: number }
+  refreshTokens: RefreshTokenOptions
+  signer: { algorithm: 'RS256' | 'ES256'; rotationPeriod: number }
+}

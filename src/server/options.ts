@@ -1,0 +1,24 @@
+export interface WebOptions {
+  /** `host:port` */
+  http?: string
+  https?: string
+  tls?: { cert: string; key: string; minVersion: 'TLSv1.2' | 'TLSv1.3'; maxVersion?: 'TLSv1.2' | 'TLSv1.3' }
+  /** Headers of the operator, by name as written; added to every answer, before ours. */
+  headers: Record<string, string>
+  cors: { origins: string[]; headers: string[] }
+  /** From which header, and from whom, the address of a client is believed. */
+  clientAddress?: { header: string; trustedProxies: string[] }
+}
+
+/** How the pages look; as Dex's `frontend`. */
+export interface FrontendOptions {
+  /** Display name in titles. */
+  issuer: string
+  /** Absolute address, or a path of an asset; absent: our own mark. */
+  logoURL?: string
+  /** `light`, `dark`, `auto`, or the name of a folder in `dir/themes`. */
+  theme: string
+  /** A folder of the operator with `static/`, `themes/`, `robots.txt`. */
+  dir?: string
+  extra: Record<string, string>
+}

@@ -1,0 +1,92 @@
+/** The connections to one connector's upstream: whom they trust, and which proxy they pass. */
+import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls'
+import { Agent, type Dispatcher, ProxyAgent } from 'undici'
+import { type Environment, proxyFor } from './proxy.ts'
+
+/** Shaped as `HttpOptions` of the connectors' contract. */
+export interface HttpTrust {
+  /** Further trusted certificates, PEM text; the system's stay trusted. */
+  ca?: string[]
+  skipVerify?: boolean
+  /** Client certificate and key, PEM text. */
+  cert?: string
+  key?: string
+}
+
+interface Limits {
+  timeoutMs: number
+  /** Of a body. */
+  maxBytes: number
+}
+
+export interface Connections {
+  /** Equal trust shares its connections, however often it is asked for. */
+  trusting(trust: HttpTrust): (url: URL) => Dispatcher
+  close(): Promise<void>
+}
+
+/** Node's own list and the machine's: operators add their authority to the image's store, which Go reads. */
+let systemAuthorities: string[] | undefined
+const trustedAuthorities = (): string[] => {
+  systemAuthorities ??= [...new Set([...getCACertificates('default'), ...getCACertificates('system')])]
+  return systemAuthorities
+}
+
+// Reading some hundred certificates takes tens of milliseconds: once for all who trust nobody else, and when first needed.
+let plainContext: SecureContext | undefined
+
+const secureContext = ({ ca = [], cert, key }: HttpTrust): SecureContext => {
+  if (ca.length === 0 && cert === undefined && key === undefined) {
+    plainContext ??= createSecureContext({ ca: trustedAuthorities(), minVersion: 'TLSv1.2' })
+    return plainContext
+  }
+  return createSecureContext({
+    ca: [...trustedAuthorities(), ...ca],
+    minVersion: 'TLSv1.2',
+    ...(cert !== undefined && { cert }),
+    ...(key !== undefined && { key }),
+  })
+}
+
+/** Reads the proxy variables at once, since a broken one should stop the start; connects when called. */
+export const openConnections = ({ env, timeoutMs, maxBytes }: Limits & { env: Environment }): Connections => {
+  const proxyOf = proxyFor(env)
+  const agents = new Map<string, Dispatcher>()
+
+  const open = (secure: boolean, trust: HttpTrust, proxy: string | undefined): Dispatcher => {
+    const tls = secure
+      ? { secureContext: secureContext(trust), rejectUnauthorized: trust.skipVerify !== true }
+      : undefined
+    const common = { maxResponseSize: maxBytes, connectTimeout: timeoutMs, keepAliveTimeout: 4_000 }
+    if (proxy === undefined) return new Agent({ ...common, connect: { timeout: timeoutMs, ...tls } })
+    return new ProxyAgent({
+      ...common,
+      uri: proxy,
+      // A plain call is passed on by the proxy; many refuse CONNECT to port 80.
+      proxyTunnel: secure,
+      ...(tls !== undefined && { requestTls: tls }),
+    })
+  }
+
+  return {
+    trusting: (trust) => {
+      const trustKey = JSON.stringify([trust.skipVerify, trust.ca, trust.cert, trust.key])
+      return (url) => {
+        const secure = url.protocol === 'https:'
+        const proxy = proxyOf(url)
+        const key = `${proxy} ${secure ? trustKey : 'plain'}`
+        let agent = agents.get(key)
+        if (agent === undefined) {
+          agent = open(secure, trust, proxy)
+          agents.set(key, agent)
+        }
+        return agent
+      }
+    },
+    close: async () => {
+      const open = [...agents.values()]
+      agents.clear()
+      await Promise.all(open.map((agent) => agent.close()))
+    },
+  }
+}

@@ -1,0 +1,31 @@
+import { type Browser, chromium, type Page } from 'playwright-core'
+import { PASSWORD } from './program.ts'
+
+export const CHROMIUM = '/usr/bin/chromium'
+export const INSTALL_CHROMIUM = 'apt-get install chromium'
+
+/** Chromium without a window and without requests of its own. */
+export const startBrowser = (): Promise<Browser> =>
+  chromium.launch({
+    executablePath: CHROMIUM,
+    args: [
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-quic',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+    ],
+  })
+
+/** Walks the login pages as a person does: chooses the password list if asked, types, submits. */
+export async function logInAs(page: Page, name: string): Promise<void> {
+  const choice = page.locator('a[href*="/auth/local"], button[formaction*="/auth/local"]').first()
+  const field = page.locator('input[name="login"]')
+  await choice.or(field).first().waitFor()
+  if (await choice.isVisible()) await choice.click()
+  await field.fill(`${name}@example.com`)
+  await page.locator('input[name="password"]').fill(PASSWORD)
+  await page.locator('button[type="submit"], input[type="submit"]').first().click()
+}

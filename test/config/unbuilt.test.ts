@@ -1,0 +1,50 @@
+import assert from 'node:assert/strict'
+import { configuration } from '../../src/config/keys/index.ts'
+import { unbuilt } from '../../src/config/unbuilt.ts'
+import { BASE, load, places } from './fixture.ts'
+
+describe('keys of parts that are not built yet', () => {
+  const refused: [key: string, path: string][] = [
+    ['sessions: {}', 'sessions'],
+    ['mfa: {authenticators: [{id: a, type: TOTP}]}', 'mfa'],
+    ['signer: {type: vault}', 'signer.type'],
+    ['oauth2: {responseTypes: [code, id_token]}', 'oauth2.responseTypes[1]'],
+    ['oauth2: {passwordConnector: local}', 'oauth2.passwordConnector'],
+    ['oauth2: {grantTypes: [client_credentials]}', 'oauth2.grantTypes[0]'],
+    ['connectors: [{type: ldap, id: a, name: A, config: {host: x}}]', 'connectors[0].type'],
+    ['connectors: [{type: samlExperimental, id: a, name: A}]', 'connectors[0].type'],
+    ...['mfaChain: [a]', 'ssoSharedWith: ["*"]', 'postLogoutRedirectURIs: [x]', 'backchannelLogoutURI: x'].map(client),
+    ...['refreshTokenLifetime: session', 'clientCredentialsClaims: {groups: [a]}'].map(client),
+  ]
+  function client(key: string): [string, string] {
+    return [`staticClients: [{id: a, public: true, name: A, ${key}}]`, `staticClients[0].${key.split(':')[0]}`]
+  }
+
+  for (const [key, path] of refused) {
+    it(`refuses ${key} with a sentence`, async () => {
+      const { faults } = await load(`${BASE}${key}\n`)
+      assert.deepEqual(places(faults), [`4 ${path}`])
+      assert.match(faults[0]!.message, /not built yet/)
+    })
+  }
+
+  it('takes values that ask for nothing', async () => {
+    const { faults } = await load(`${BASE}mfa: {}
+oauth2: {passwordConnector: ""}
+staticClients:
+- {id: a, public: true, name: A, mfaChain: [], ssoSharedWith: [], refreshTokenLifetime: standalone, backchannelLogoutURI: ""}
+`)
+    assert.deepEqual(faults, [])
+  })
+
+  it('stand in the vocabulary', () => {
+    for (const { path } of unbuilt) {
+      let view: object | undefined = configuration
+      for (const step of path.replaceAll('[]', '.[]').split('.')) {
+        const { properties, items } = view as { properties?: Record<string, object>; items?: object }
+        view = step === '[]' ? items : properties?.[step]
+        assert.ok(view, path)
+      }
+    }
+  })
+})

@@ -1,0 +1,93 @@
+/** One rendering of every page, in each of its shapes, with `text` in every field that somebody else could fill. */
+import { describeScopes, messagesFor } from '../../src/login/messages.ts'
+import { openPages, type PageOptions, type Pages } from '../../src/login/pages.ts'
+
+export const plainOptions: PageOptions = { issuer: 'Acme', theme: 'auto', extra: {} }
+
+export const plainPages = (options: Partial<PageOptions> = {}): Pages =>
+  openPages({ ...plainOptions, ...options }, '/dex')
+
+const TYPES = [
+  'okta',
+  'github',
+  'local',
+  'ldap',
+  'google',
+  'microsoft',
+  'gitlab',
+  'saml',
+  'oidc',
+  'mockCallback',
+  './own.ts',
+]
+
+export function samples(pages: Pages, text: (benign: string) => string = (benign) => benign): Record<string, string> {
+  const scopes = describeScopes(['openid', 'profile', 'email', 'groups', 'offline_access'], messagesFor())
+  const connectors = TYPES.map((type) => ({
+    id: 'x',
+    name: text('Upstream'),
+    type: text(type),
+    url: text('/dex/auth/x?a=b&c=d'),
+  }))
+  const way = { href: text('https://client.example/cb?error=access_denied'), text: text('Back to Kargo') }
+  return {
+    choose: pages.choose({ connectors, clientName: text('Kargo') }),
+    'choose nothing': pages.choose({ connectors: [] }),
+    password: pages.password({ action: text('/dex/auth/local/login'), prompt: text('Email address') }),
+    'password wrong': pages.password({
+      action: text('/dex/auth/local/login'),
+      prompt: text('Email address'),
+      username: text('jane@example.com'),
+      invalid: true,
+      backUrl: text('/dex/auth?client_id=x'),
+      connectorName: text('LDAP'),
+    }),
+    'password limited': pages.password({
+      action: '/a',
+      prompt: 'Email',
+      message: text('Too many attempts. Wait a minute.'),
+    }),
+    approval: pages.approval({
+      action: text('/dex/approval?req=a'),
+      fields: { req: text('abc') },
+      clientName: text('Kargo'),
+      userName: text('jane@example.com'),
+      scopes: scopes.map((scope) => ({ name: text(scope.name), text: text(scope.text) })),
+    }),
+    'approval of nothing': pages.approval({
+      action: '/a',
+      fields: {},
+      clientName: 'Kargo',
+      userName: 'jane',
+      scopes: [],
+    }),
+    device: pages.device({ action: text('/dex/device/auth/verify_code'), userCode: text('ABCD-EFGH') }),
+    'device wrong': pages.device({
+      action: '/d',
+      userCode: text('ABCD'),
+      message: text('This code is invalid or has expired.'),
+    }),
+    'device done': pages.deviceDone({ clientName: text('Kargo CLI') }),
+    'device refused': pages.deviceRefused({ clientName: text('Kargo CLI'), requestId: text('8d3a1f0c') }),
+    failure: pages.failure({
+      status: 403,
+      title: text('You cannot log in'),
+      message: text('You are in none of the required groups.'),
+      nextStep: text('Ask the owner of your organization.'),
+      requestId: text('8d3a1f0c-8b0e-4d9e-9f0f-5b1f9e0c1a2b'),
+      button: way,
+      link: way,
+    }),
+    'failure in short': pages.failure({ status: 503, message: text('GitHub does not answer.') }),
+    home: pages.home({
+      issuer: text('https://login.example/dex'),
+      discoveryUrl: text('/dex/.well-known/openid-configuration'),
+    }),
+    post: pages.post({
+      action: text('https://idp.example/sso'),
+      fields: { [text('SAMLRequest')]: text('PHNhbWw+') },
+      title: text('Continue'),
+    }),
+    oob: pages.oob({ code: text('xk2vhy3q7pzj5d4w') }),
+  }
+}
