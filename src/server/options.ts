@@ -1,3 +1,8 @@
+import type { LoginOptions } from '../login/options.ts'
+import type { OidcOptions } from '../oidc/options.ts'
+import type { StorageOptions } from '../storage/options.ts'
+import type { TelemetryOptions } from '../telemetry/options.ts'
+
 export interface WebOptions {
   /** `host:port` */
   http?: string
@@ -21,4 +26,17 @@ export interface FrontendOptions {
   /** A folder of the operator with `static/`, `themes/`, `robots.txt`. */
   dir?: string
   extra: Record<string, string>
+}
+
+/** Everything that one running server is built from. */
+export interface ServerOptions {
+  issuer: string
+  web: WebOptions
+  frontend: FrontendOptions
+  telemetry: TelemetryOptions
+  storage: StorageOptions
+  oidc: OidcOptions
+  login: LoginOptions
+  /** A connector that fails to open is logged and left out. */
+  continueOnConnectorFailure: boolean
 }

@@ -1,0 +1,24 @@
+/** Who somebody is, as it travels from a login to the tokens: in the sealed cookie, the code and the refresh token. */
+import type { Identity } from '../../connectors/contract.ts'
+
+export interface Login {
+  connectorId: string
+  /** What the connector said; without its `connectorData`, which is kept apart. */
+  identity: Identity
+  /** Connector data, sealed for this connector and person; absent when there is none or it belongs to the person. */
+  sealedData?: string
+  /** When the person logged in, Unix seconds: claim `auth_time` (OpenID Connect Core, 2). */
+  authTime: number
+}
+
+/** Attributes of Dex's line `login successful`, and of audit events. */
+export function personOf({ connectorId, identity }: Pick<Login, 'connectorId' | 'identity'>) {
+  const { userId, username, preferredUsername, email, emailVerified } = identity
+  return {
+    connector_id: connectorId,
+    user_id: userId,
+    username: username ?? userId,
+    preferred_username: preferredUsername ?? '',
+    email: email === undefined ? '' : emailVerified ? email : `${email} (unverified)`,
+  }
+}

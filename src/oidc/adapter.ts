@@ -1,0 +1,97 @@
+/**
+ * The engine's storage, made from the unit of work of the request: reads go through it once, writes gather in it and become
+ * one commit before the answer leaves. Codes and device codes are found by their hash, so that the store holds none.
+ */
+import { hash } from 'node:crypto'
+import { type Adapter, type AdapterPayload, errors } from 'oidc-provider'
+import type { Json } from '../lib/json.ts'
+import type { NewRecord } from '../storage/contract.ts'
+import type { Unit } from '../storage/unit.ts'
+import { currentState } from './state.ts'
+
+/** How a value that only its holder may know is found again. */
+export const idOf = (value: string): string => hash('sha256', value, 'base64url')
+
+const now = () => Math.floor(Date.now() / 1000)
+
+type Payload = Record<string, Json>
+
+/** Kinds of the engine that are kept; a kind that is not here is not in use, and storing it is a defect. */
+const adapters: Readonly<Record<string, () => Adapter>> = {
+  Interaction: interactions,
+  AuthorizationCode: codes,
+}
+
+/** For the engine's `adapter` option. */
+export const adapterOf = (name: string): Adapter => adapters[name]?.() ?? nothing(name)
+
+/** An authorization request in progress travels with the browser: see `login/stash.ts`. */
+function interactions(): Adapter {
+  return {
+    ...nothing('Interaction'),
+    async upsert(_id, payload) {
+      currentState().interaction = { payload: payload as Payload }
+    },
+    async find(id) {
+      const { interaction } = currentState()
+      if (interaction?.payload.jti !== id) return undefined
+      const { payload, result } = interaction
+      return (result ? { ...payload, result } : payload) as AdapterPayload
+    },
+    async destroy() {},
+  }
+}
+
+function codes(): Adapter {
+  return {
+    ...nothing('AuthorizationCode'),
+    async upsert(id, payload, expiresIn) {
+      const { jti: _, ...body } = payload as Payload
+      const record: NewRecord = {
+        expiresAt: now() + expiresIn!,
+        index: { grant: String(payload.grantId) },
+        body,
+      }
+      // Taken already means that this login was finished before: it gives no second code.
+      currentState().unit.create('code', idOf(id), record)
+    },
+    async find(id) {
+      const stored = await currentState().unit.get('code', idOf(id))
+      return stored && ({ ...(stored.body as Payload), jti: id } as AdapterPayload)
+    },
+    async consume(id) {
+      const { unit } = currentState()
+      const stored = await unit.get('code', idOf(id))
+      if (!stored) throw new errors.InvalidGrant('authorization code not found')
+      const { clientId, grantId, exp } = stored.body as Payload
+      // What is left only has to tell that it was used.
+      const body = { clientId: clientId!, grantId: grantId!, exp: exp!, consumed: now() }
+      unit.replace('code', idOf(id), { ...stored, body })
+    },
+    revokeByGrantId: (grantId) => revoke(currentState().unit, 'code', grantId),
+  }
+}
+
+/** Removes all records of a kind that belong to a grant. */
+export async function revoke(
+  unit: Unit,
+  kind: 'code' | 'refresh-family' | 'device-grant',
+  grant: string,
+): Promise<void> {
+  for await (const [id] of unit.find(kind, { grant })) unit.delete(kind, id)
+}
+
+function nothing(name: string): Adapter {
+  const refuse = async (): Promise<never> => {
+    throw new Error(`the engine stores a ${name}, which nothing here expects`)
+  }
+  return {
+    upsert: refuse,
+    find: async () => undefined,
+    findByUserCode: async () => undefined,
+    findByUid: async () => undefined,
+    consume: refuse,
+    destroy: async () => {},
+    revokeByGrantId: async () => {},
+  }
+}

@@ -1,0 +1,208 @@
+/**
+ * Judges an authorization request before the engine sees it (OpenID Connect Core, 3.1.2.2), in Dex's order. What passes is
+ * handed on in the engine's own terms, with nothing in it that was not looked at.
+ */
+import { hash } from 'node:crypto'
+import type { ClientOptions, OidcOptions } from './options.ts'
+import { outOfBand, redirectAllowed } from './redirects.ts'
+import { scopeFaults, splitScopes } from './scopes.ts'
+
+export type AuthorizationParams = Record<string, string>
+
+/** Our own names for response modes whose pages the engine would make with inline code. */
+export const pageModes = { formPost: 'form_post_page', outOfBand: 'out_of_band_page' } as const
+
+export interface AcceptedRequest {
+  client: ClientOptions
+  redirectUri: string
+  /** As the client asked for them. */
+  scopes: string[]
+  /** For the engine. */
+  params: AuthorizationParams
+  /** The person has to approve even where the operator switched that off. */
+  askApproval: boolean
+}
+
+export type Judgement =
+  | ({ accepted: true } & AcceptedRequest)
+  /** Nowhere to return to: a page. */
+  | { accepted: false; status: number; message: string; next: string }
+  /** The client is told (RFC 6749, 4.1.2.1). */
+  | {
+      accepted: false
+      redirectUri: string
+      mode: string | undefined
+      state: string | undefined
+      error: string
+      description: string
+    }
+
+export interface JudgeContext {
+  clients: ReadonlyMap<string, ClientOptions>
+  pkce: OidcOptions['pkce']
+  /** Whether a token is one of ours that may serve as `id_token_hint`: it may have expired. */
+  isHint(token: string): Promise<boolean>
+}
+
+const askDeveloper = 'Whoever looks after the application has to correct this; tell them what this page says.'
+
+/** `sources` are the values of each parameter, since one that is repeated is a fault (RFC 6749, 3.1). */
+export async function judgeAuthorization(
+  sources: Record<string, string | string[] | undefined>,
+  context: JudgeContext,
+): Promise<Judgement> {
+  const repeated = Object.keys(sources).filter((name) => Array.isArray(sources[name]))
+  const params = Object.fromEntries(
+    Object.entries(sources).flatMap(([name, value]) => {
+      const first = Array.isArray(value) ? value[0] : value
+      return first === undefined || first === '' ? [] : [[name, first]]
+    }),
+  )
+  const client = context.clients.get(params.client_id ?? '')
+  if (!client || repeated.includes('client_id')) {
+    return page(`Invalid client_id: no application of the name "${clip(params.client_id ?? '')}" is registered here.`)
+  }
+  const redirectUri = params.redirect_uri ?? ''
+  if (repeated.includes('redirect_uri') || !redirectAllowed(client, redirectUri)) {
+    return page(unregistered(client, redirectUri))
+  }
+  const fault = repeated.length > 0 ? dupes(repeated) : await faultOf(params, client, context)
+  if (fault) {
+    const mode = repeated.includes('response_mode') ? undefined : modeOf(params, redirectUri)
+    const state = repeated.includes('state') ? undefined : params.state
+    return { accepted: false, redirectUri, mode, state, error: fault[0], description: fault[1] }
+  }
+  return accept(params, client, redirectUri)
+}
+
+type Fault = [error: string, description: string]
+
+const page = (message: string): Judgement => ({ accepted: false, status: 400, message, next: askDeveloper })
+const dupes = (names: string[]): Fault => ['invalid_request', `${names.join(', ')} must not be sent twice`]
+const clip = (text: string): string => (text.length > 100 ? `${text.slice(0, 100)}…` : text)
+
+function unregistered(client: ClientOptions, redirectUri: string): string {
+  if (redirectUri === '') return `Unregistered redirect_uri: the application "${client.name}" sent none.`
+  const loopback = client.redirectURIs.find((uri) => /^https:\/\/localhost[:/]/.test(uri))
+  const hint =
+    loopback && /^http:\/\/(localhost|127\.)/.test(redirectUri)
+      ? ` It is registered as ${loopback}, but command lines listen on http.`
+      : ''
+  return `Unregistered redirect_uri: "${clip(redirectUri)}" is not one of the application "${client.name}".${hint}`
+}
+
+async function faultOf(
+  params: AuthorizationParams,
+  client: ClientOptions,
+  context: JudgeContext,
+): Promise<Fault | undefined> {
+  if (params.request !== undefined) return ['request_not_supported', 'request objects are not supported']
+  if (params.request_uri !== undefined) return ['request_uri_not_supported', 'request_uri is not supported']
+  return (
+    challengeFault(params, client, context.pkce) ??
+    scopeFault(params, client, context) ??
+    responseTypeFault(params) ??
+    promptFault(params) ??
+    (await hintFault(params, context))
+  )
+}
+
+/** RFC 7636, 4.4.1; public clients always need it (RFC 9700, 2.1.1). */
+function challengeFault(
+  params: AuthorizationParams,
+  client: ClientOptions,
+  pkce: JudgeContext['pkce'],
+): Fault | undefined {
+  const { code_challenge: challenge, code_challenge_method: method } = params
+  if (challenge === undefined) {
+    if (method !== undefined) return ['invalid_request', 'code_challenge_method without code_challenge']
+    if (client.public || pkce.enforce) return ['invalid_request', 'PKCE is required: code_challenge must be sent']
+    return undefined
+  }
+  if (!pkce.methods.includes((method ?? 'plain') as 'S256')) {
+    return ['invalid_request', `code_challenge_method must be ${pkce.methods.join(' or ')}`]
+  }
+  if (!/^[\w.~-]{43,128}$/.test(challenge)) {
+    return ['invalid_request', 'code_challenge must have 43 to 128 letters, digits or "-._~"']
+  }
+  return undefined
+}
+
+function scopeFault(params: AuthorizationParams, client: ClientOptions, { clients }: JudgeContext): Fault | undefined {
+  const scopes = splitScopes(params.scope)
+  if (!scopes.includes('openid')) return ['invalid_scope', 'Missing required scope(s) ["openid"].']
+  const { unknown, untrusted } = scopeFaults(scopes, client.id, clients)
+  if (unknown.length > 0) return ['invalid_scope', `Unrecognized scope(s): ${clip(unknown.join(' '))}`]
+  if (untrusted.length > 0) return ['invalid_scope', `Client can't request scope(s): ${clip(untrusted.join(' '))}`]
+  return undefined
+}
+
+function responseTypeFault({ response_type: type }: AuthorizationParams): Fault | undefined {
+  if (type === undefined) return ['invalid_request', 'No response_type provided']
+  const words = [...new Set(type.split(/\s+/))]
+  return words.length === 1 && words[0] === 'code'
+    ? undefined
+    : ['unsupported_response_type', 'the only response type here is "code"']
+}
+
+const prompts = new Set(['none', 'login', 'consent', 'select_account'])
+
+function promptFault({ prompt, max_age: maxAge }: AuthorizationParams): Fault | undefined {
+  const words = (prompt ?? '').split(' ').filter((word) => word !== '')
+  const unknown = words.find((word) => !prompts.has(word))
+  if (unknown !== undefined) return ['invalid_request', `Invalid prompt value "${clip(unknown)}"`]
+  if (words.includes('none') && words.length > 1) {
+    return ['invalid_request', 'prompt=none must not be combined with other values']
+  }
+  if (maxAge !== undefined && !/^\d{1,15}$/.test(maxAge)) return ['invalid_request', 'Invalid max_age value']
+  // Nobody is ever signed in already.
+  return words.includes('none') ? ['login_required', 'nobody is signed in'] : undefined
+}
+
+async function hintFault(
+  { id_token_hint: hint }: AuthorizationParams,
+  { isHint }: JudgeContext,
+): Promise<Fault | undefined> {
+  return hint === undefined || (await isHint(hint)) ? undefined : ['invalid_request', 'Invalid id_token_hint.']
+}
+
+/** Response modes that the engine or a page of ours answers with; others are passed over, as in Dex. */
+function modeOf({ response_mode: mode }: AuthorizationParams, redirectUri: string): string | undefined {
+  if (redirectUri === outOfBand) return pageModes.outOfBand
+  if (mode === 'form_post') return pageModes.formPost
+  return mode === 'fragment' ? mode : undefined
+}
+
+function accept(params: AuthorizationParams, client: ClientOptions, redirectUri: string): Judgement {
+  const askApproval = (params.prompt ?? '').split(' ').includes('consent') || params.approval_prompt === 'force'
+  const mode = modeOf(params, redirectUri)
+  const { state, nonce, ui_locales } = params
+  return {
+    accepted: true,
+    client,
+    redirectUri,
+    scopes: splitScopes(params.scope),
+    askApproval,
+    params: {
+      client_id: client.id,
+      redirect_uri: redirectUri,
+      response_type: 'code',
+      scope: 'openid',
+      ...(mode !== undefined && { response_mode: mode }),
+      ...(state !== undefined && { state }),
+      ...(nonce !== undefined && { nonce }),
+      ...(ui_locales !== undefined && { ui_locales }),
+      ...(askApproval && { prompt: 'consent' }),
+      ...challenge(params),
+    },
+  }
+}
+
+/** The engine knows S256 only: a plain challenge is the verifier itself, so its S256 challenge can be computed. */
+function challenge({ code_challenge: value, code_challenge_method: method }: AuthorizationParams): AuthorizationParams {
+  if (value === undefined) return {}
+  return {
+    code_challenge: method === 'S256' ? value : hash('sha256', value, 'base64url'),
+    code_challenge_method: 'S256',
+  }
+}

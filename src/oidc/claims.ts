@@ -1,0 +1,75 @@
+/** The claims of ID tokens and access tokens, which Dex makes alike. */
+import { randomUUID } from 'node:crypto'
+import { errors } from 'oidc-provider'
+import type { Login } from '../login/identity.ts'
+import { mayNameAudience, peerOf, type TrustingClients } from './scopes.ts'
+import { encodeSubject } from './subject.ts'
+
+export type TokenClaims = Record<string, unknown> & { sub: string; exp: number; iat: number; jti: string }
+
+export interface ClaimsRequest {
+  issuer: string
+  clientId: string
+  clients: TrustingClients
+  login: Login
+  /** As granted. */
+  scopes: ReadonlySet<string>
+  nonce?: string | undefined
+  /** Whether `auth_time` is told: not at a refresh, which is no login. */
+  withAuthTime: boolean
+  /** Seconds. */
+  lifetime: number
+  /** Unix seconds. */
+  now: number
+}
+
+/**
+ * Claims by scope (OpenID Connect Core, 5.4, and Dex's): absent rather than empty. Each call makes a new `jti`.
+ * @throws errors.InvalidScope when a client that is named as audience does not trust this one any more
+ */
+export function tokenClaims(request: ClaimsRequest): TokenClaims {
+  const { issuer, login, scopes, nonce, withAuthTime, lifetime, now } = request
+  const { identity, connectorId } = login
+  const claims: TokenClaims = {
+    iss: issuer,
+    sub: encodeSubject(identity.userId, connectorId),
+    ...audience(request),
+    exp: now + lifetime,
+    iat: now,
+    jti: randomUUID(),
+  }
+  if (nonce !== undefined) claims.nonce = nonce
+  if (withAuthTime) claims.auth_time = login.authTime
+  if (scopes.has('email')) {
+    if (identity.email) claims.email = identity.email
+    claims.email_verified = identity.emailVerified ?? false
+  }
+  if (scopes.has('groups') && identity.groups && identity.groups.length > 0) claims.groups = identity.groups
+  if (scopes.has('profile')) {
+    const name = identity.username ?? identity.userId
+    if (name) claims.name = name
+    if (identity.preferredUsername) claims.preferred_username = identity.preferredUsername
+  }
+  if (scopes.has('federated:id')) {
+    claims.federated_claims = {
+      ...(connectorId && { connector_id: connectorId }),
+      ...(identity.userId && { user_id: identity.userId }),
+    }
+  }
+  return claims
+}
+
+/** `aud` and `azp`: the clients that the scopes name, then the requesting one (OpenID Connect Core, 2). */
+function audience({ scopes, clientId, clients }: ClaimsRequest): { aud: string | string[]; azp?: string } {
+  const named: string[] = []
+  for (const scope of scopes) {
+    const peer = peerOf(scope)
+    if (peer === undefined) continue
+    if (!mayNameAudience(clientId, peer, clients)) {
+      throw new errors.InvalidScope('the named audience does not trust this client', scope)
+    }
+    named.push(peer)
+  }
+  if (!named.includes(clientId)) named.push(clientId)
+  return named.length === 1 ? { aud: named[0]! } : { aud: named, azp: clientId }
+}

@@ -1,0 +1,90 @@
+/**
+ * Access tokens are JWTs with the claims of the ID token, as Dex's: applications take them as bearer, and userinfo needs no
+ * record. The engine's own are opaque rows; its JWT format is for resource servers and is refused at userinfo.
+ */
+import type { AccessToken as EngineToken, Provider } from 'oidc-provider'
+import { idOf } from '../adapter.ts'
+import { tokenClaims } from '../claims.ts'
+import type { IssuedTokens } from '../issued.ts'
+import type { SigningKeys } from '../keys.ts'
+import type { TrustingClients } from '../scopes.ts'
+import { currentState } from '../state.ts'
+import { presentedHandle } from './context.ts'
+import { rememberGrantOf } from './grant.ts'
+
+export interface TokenContext {
+  keys: SigningKeys
+  issued: IssuedTokens
+  issuer: string
+  clients: TrustingClients
+  /** Seconds that ID and access tokens live. */
+  lifetime: number
+}
+
+export function accessTokenOf(provider: Provider, { keys, issued, issuer, clients, lifetime }: TokenContext) {
+  const Base = provider.AccessToken
+  class AccessToken extends Base {
+    declare accountId: string
+    declare aud: string | string[]
+    declare extra: Record<string, unknown>
+    declare scope?: string
+
+    static expiresIn(): number {
+      return lifetime
+    }
+
+    // @ts-expect-error The types declare a field; the engine has a getter.
+    override get expiration(): number {
+      return lifetime
+    }
+
+    override async save(): Promise<string> {
+      const state = currentState()
+      const { source } = state
+      if (!source) throw new Error('an access token is made without a login')
+      const claims = tokenClaims({
+        issuer,
+        clientId: this.clientId!,
+        clients,
+        login: source.login,
+        scopes: this.scopes,
+        nonce: source.nonce,
+        withAuthTime: source.kind === 'code' || source.kind === 'device',
+        lifetime,
+        now: Math.floor(Date.now() / 1000),
+      })
+      Object.assign(this, { jti: claims.jti, iat: claims.iat, exp: claims.exp })
+      state.accessToken = await keys.sign(claims)
+      this.emit('issued')
+      return state.accessToken
+    }
+
+    /** Introspection and revocation show a token of ours, whichever of the two kinds of JWT it is. */
+    static override async find<T>(this: { new (...args: never[]): T }, value: string): Promise<T | undefined> {
+      const { presented } = currentState()
+      if (value !== presentedHandle || presented === undefined) return undefined
+      const claims = await issued.read(presented)
+      if (!claims) return undefined
+      const { sub, aud, azp, jti, iat, exp } = claims
+      const clientId = String(azp ?? (Array.isArray(aud) ? aud[0] : aud))
+      const token = new AccessToken({} as never)
+      Object.assign(token, { jti, iat, exp, clientId, accountId: sub, grantId: `token ${jti}`, extra: claims })
+      // The engine's field takes one audience only.
+      Object.assign(token, { aud })
+      rememberGrantOf(token as never)
+      return token as T
+    }
+
+    /** Revocation (RFC 7009): the token is refused from now on, although it is valid by itself. */
+    override async destroy(): Promise<void> {
+      if (this.exp === undefined) return
+      const record = { expiresAt: this.exp, index: {}, body: {} }
+      const { unit } = currentState()
+      const id = idOf(this.jti)
+      if (!(await unit.get('revoked', id))) unit.create('revoked', id, record)
+    }
+
+    static override async revokeByGrantId(): Promise<void> {}
+  }
+  return AccessToken as unknown as typeof EngineToken
+}

@@ -1,0 +1,74 @@
+/**
+ * Authorization codes carry the login that they stand for. A code is made from the seed of its login, so a login that is
+ * finished twice makes the same code twice, and the store takes an id only once.
+ */
+import { hash } from 'node:crypto'
+import { type AuthorizationCode as EngineCode, errors, type Provider } from 'oidc-provider'
+import type { Audit } from '../../telemetry/audit.ts'
+import { idOf, revoke } from '../adapter.ts'
+import { currentContext, currentState, type GrantSource } from '../state.ts'
+import { rememberGrantOf } from './grant.ts'
+
+/** Seconds in which a code that comes again is a client repeating itself, not a thief: nothing is revoked. */
+const grace = 10
+
+export function authorizationCodeOf(provider: Provider, { audit, lifetime }: { audit: Audit; lifetime: number }) {
+  const Base = provider.AuthorizationCode
+  class AuthorizationCode extends Base {
+    declare source?: GrantSource
+    declare consumed?: number
+    declare grantId?: string
+    declare scope?: string
+    declare nonce?: string
+
+    static override get IN_PAYLOAD(): string[] {
+      return [...super.IN_PAYLOAD, 'source']
+    }
+
+    static expiresIn(): number {
+      return lifetime
+    }
+
+    generateTokenId(): string {
+      const purpose = currentState().stash?.purpose
+      if (purpose?.kind !== 'authorize') throw new Error('a code is made without a login')
+      return hash('sha256', `code ${purpose.seed}`, 'base64url')
+    }
+
+    override async save(): Promise<string> {
+      const { stash } = currentState()
+      if (!stash?.login) throw new Error('a code is made before the person is known')
+      this.scope = stash.scopes.join(' ')
+      this.source = {
+        kind: 'code',
+        login: stash.login,
+        scopes: stash.scopes,
+        ...(this.nonce !== undefined && { nonce: this.nonce }),
+      }
+      return super.save()
+    }
+
+    static override async find<T>(this: { new (...args: never[]): T }, value: string, options?: object) {
+      const code = (await Base.find.call(this as never, value, options as never)) as AuthorizationCode | undefined
+      if (!code) return undefined
+      const { client } = currentContext().oidc
+      if (code.consumed !== undefined) await refuse(code, client?.clientId)
+      rememberGrantOf(code)
+      if (code.clientId === client?.clientId && code.source) currentState().source = code.source
+      return code as T
+    }
+  }
+
+  /** RFC 6749, 4.1.2: a code that is used again takes its tokens with it, if it is not just a repetition. */
+  async function refuse(code: AuthorizationCode, clientId: string | undefined): Promise<never> {
+    const { unit } = currentState()
+    const repeated = Math.floor(Date.now() / 1000) - (code.consumed ?? 0) > grace
+    if (repeated && clientId !== undefined && code.clientId === clientId && code.grantId) {
+      await revoke(unit, 'refresh-family', code.grantId)
+      unit.delete('code', idOf(code.jti))
+      audit({ type: 'token_revoked', client_id: clientId, by: 'reuse' })
+    }
+    throw new errors.InvalidGrant('code already used')
+  }
+  return AuthorizationCode as unknown as typeof EngineCode
+}

@@ -1,0 +1,92 @@
+/**
+ * Two habits of the engine's request context that do not fit behind proxies and in front of Go clients.
+ *
+ * Addresses come from the configured issuer, never from the request (rule X-1). Client credentials are read as Dex reads
+ * them (RFC 6749, 2.3.1): Basic wins over the body, another scheme is no credential, a public client may send an empty
+ * secret; the secret is hashed before it is compared, so that it may hold any character and comparing takes one time.
+ */
+import { createHash } from 'node:crypto'
+import { type OIDCContext as EngineContext, errors, type Provider } from 'oidc-provider'
+import { stateOf } from '../state.ts'
+
+type Fields = Record<string, unknown>
+
+export interface CredentialClients {
+  get(id: string): { secret?: string } | undefined
+}
+
+/** Stands for a token that the engine would refuse by its form. */
+export const presentedHandle = 'presented'
+
+export const hashSecret = (secret: string): string => createHash('sha256').update(secret).digest('hex')
+
+export function contextOf(provider: Provider, clients: CredentialClients): typeof EngineContext {
+  const Base = provider.OIDCContext
+  class OIDCContext extends Base {
+    #body: Fields | undefined
+
+    override urlFor(name: string, options?: Fields): string {
+      return provider.urlFor(name, options)
+    }
+
+    // @ts-expect-error The types declare a field, which the engine assigns once it has parsed the form.
+    override get body(): Fields | undefined {
+      return this.#body
+    }
+
+    override set body(fields: Fields) {
+      const { ctx } = this as unknown as { ctx: CredentialContext }
+      this.#body = present(ctx, this.route, credentials(ctx, { ...fields }, clients))
+    }
+  }
+  return OIDCContext as typeof EngineContext
+}
+
+interface CredentialContext {
+  state: unknown
+  req: { headers: Record<string, string | string[] | undefined> }
+}
+
+/** Routes where the parameter `token` names a token of any kind. */
+const tokenRoutes = new Set(['introspection', 'revocation'])
+
+/** Puts a handle in the place of the token: the engine refuses JWTs here, and ours are JWTs. */
+function present(ctx: CredentialContext, route: string, fields: Fields): Fields {
+  if (!tokenRoutes.has(route) || typeof fields.token !== 'string' || fields.token === '') return fields
+  stateOf(ctx).presented = fields.token
+  return { ...fields, token: presentedHandle }
+}
+
+/** Brings what the client sent into the one form that the engine compares: id and hash of the secret, in the fields. */
+function credentials(ctx: CredentialContext, fields: Fields, clients: CredentialClients): Fields {
+  const { headers } = ctx.req
+  const { authorization } = headers
+  delete headers.authorization
+  if (typeof authorization === 'string' && /^basic /i.test(authorization)) {
+    const [id, secret] = parseBasic(authorization)
+    stateOf(ctx).usedBasic = true
+    fields.client_id = id
+    fields.client_secret = secret
+  }
+  if (typeof fields.client_secret !== 'string') return fields
+  const known = typeof fields.client_id === 'string' ? clients.get(fields.client_id) : undefined
+  // Go's OAuth library sends public clients that way (rule X-3).
+  if (fields.client_secret === '' && known && known.secret === undefined) delete fields.client_secret
+  else fields.client_secret = hashSecret(fields.client_secret)
+  return fields
+}
+
+/** RFC 7617; id and secret are form-encoded inside (RFC 6749, 2.3.1). */
+function parseBasic(header: string): [id: string, secret: string] {
+  const text = Buffer.from(header.slice('basic '.length).trim(), 'base64').toString('utf8')
+  const at = text.indexOf(':')
+  if (at < 0) throw new errors.InvalidRequest('the Authorization header holds no id and secret')
+  const decode = (part: string): string => {
+    try {
+      return decodeURIComponent(part.replaceAll('+', ' '))
+    } catch {
+      throw new errors.InvalidRequest('client id or secret improperly encoded in the Authorization header')
+    }
+  }
+  return [decode(text.slice(0, at)), decode(text.slice(at + 1))]
+}

@@ -1,0 +1,45 @@
+/**
+ * ID tokens with Dex's claims, several audiences and `at_hash` in every flow (OpenID Connect Core, 3.1.3.6), signed by keys
+ * that rotate while the server runs; the engine's take their keys at its start and one audience.
+ */
+import type { IdToken as EngineToken, Provider } from 'oidc-provider'
+import { tokenClaims } from '../claims.ts'
+import { currentState } from '../state.ts'
+import type { TokenContext } from './access-token.ts'
+
+export function idTokenOf(provider: Provider, { keys, issuer, clients, lifetime }: TokenContext) {
+  const Base = provider.IdToken
+  class IdToken extends Base {
+    declare scope: string
+
+    override async issue(options: Parameters<EngineToken['issue']>[0]): Promise<string> {
+      if (options.use !== 'idtoken') return super.issue(options)
+      const { source, accessToken } = currentState()
+      if (!source) throw new Error('an ID token is made without a login')
+      const claims = tokenClaims({
+        issuer,
+        clientId: this.client.clientId,
+        clients,
+        login: source.login,
+        scopes: new Set(this.scope.split(' ')),
+        nonce: source.nonce,
+        withAuthTime: source.kind === 'code' || source.kind === 'device',
+        lifetime,
+        now: Math.floor(Date.now() / 1000),
+      })
+      await keys.ready()
+      if (accessToken !== undefined) claims.at_hash = keys.halfHash(accessToken)
+      const code = this.ctx.oidc.params?.code
+      if (source.kind === 'code' && typeof code === 'string') claims.c_hash = keys.halfHash(code)
+      return keys.sign(claims)
+    }
+
+    /** For `id_token_hint`, which may have expired. */
+    static override async validate(token: string): ReturnType<typeof Base.validate> {
+      const payload = await keys.verify(token)
+      if (!payload || payload.iss !== issuer) throw new Error('not a token of this issuer')
+      return { header: {}, payload }
+    }
+  }
+  return IdToken as unknown as typeof EngineToken
+}

@@ -1,0 +1,40 @@
+/** Puts this server's differences in the place of the engine's models; README.md in this folder says what and why. */
+import type { Provider } from 'oidc-provider'
+import type { Audit } from '../../telemetry/audit.ts'
+import type { ClientOptions, OidcOptions } from '../options.ts'
+import { accessTokenOf, type TokenContext } from './access-token.ts'
+import { clientOf } from './client.ts'
+import { authorizationCodeOf } from './code.ts'
+import { contextOf } from './context.ts'
+import { deviceCodeOf } from './device-code.ts'
+import { grantOf } from './grant.ts'
+import { idTokenOf } from './id-token.ts'
+import { refreshTokenOf } from './refresh-token.ts'
+import { sessionOf } from './session.ts'
+
+export interface DialectContext extends Omit<TokenContext, 'issuer' | 'lifetime' | 'clients'> {
+  options: OidcOptions
+  clients: ReadonlyMap<string, ClientOptions>
+  audit: Audit
+}
+
+/** Seconds that an authorization code lives; RFC 6749, 4.1.2 recommends at most ten minutes. */
+const codeLifetime = 600
+
+export function applyDialect(provider: Provider, { options, clients, keys, issued, audit }: DialectContext): void {
+  const { issuer, lifetimes, grantTypes, refreshTokens, pkce } = options
+  const tokens: TokenContext = { keys, issued, issuer, clients, lifetime: lifetimes.tokens }
+  const models = {
+    OIDCContext: contextOf(provider, clients),
+    Client: clientOf(provider, { clients, grantTypes }),
+    Session: sessionOf(provider),
+    Grant: grantOf(provider),
+    AuthorizationCode: authorizationCodeOf(provider, { audit, lifetime: codeLifetime }),
+    RefreshToken: refreshTokenOf(provider, { options: refreshTokens, audit }),
+    DeviceCode: deviceCodeOf(provider, { clients, lifetime: lifetimes.deviceRequests, methods: pkce.methods }),
+    AccessToken: accessTokenOf(provider, tokens),
+    IdToken: idTokenOf(provider, tokens),
+  }
+  // The engine reads its models through the provider's getters, so that a property of the instance is what it finds.
+  for (const [name, value] of Object.entries(models)) Object.defineProperty(provider, name, { value })
+}

@@ -1,0 +1,61 @@
+/** The discovery document (OpenID Connect Discovery 1.0, 4), with Dex's members in Dex's order. */
+import type { OidcOptions } from './options.ts'
+import { listedScopes } from './scopes.ts'
+
+/** Paths below the issuer, as Dex has them; revocation is ours (RFC 7009). */
+export const paths = {
+  authorization: '/auth',
+  token: '/token',
+  keys: '/keys',
+  userinfo: '/userinfo',
+  deviceAuthorization: '/device/code',
+  device: '/device',
+  introspection: '/token/introspect',
+  revocation: '/token/revoke',
+  discovery: '/.well-known/openid-configuration',
+} as const
+
+const clientAuthentication = ['client_secret_basic', 'client_secret_post']
+
+export function discoveryDocument({ issuer, grantTypes, pkce }: OidcOptions, algorithm: string): object {
+  const base = issuer.replace(/\/$/, '')
+  return {
+    issuer,
+    authorization_endpoint: `${base}${paths.authorization}`,
+    token_endpoint: `${base}${paths.token}`,
+    jwks_uri: `${base}${paths.keys}`,
+    userinfo_endpoint: `${base}${paths.userinfo}`,
+    device_authorization_endpoint: `${base}${paths.deviceAuthorization}`,
+    introspection_endpoint: `${base}${paths.introspection}`,
+    revocation_endpoint: `${base}${paths.revocation}`,
+    grant_types_supported: grantTypes.toSorted(),
+    response_types_supported: ['code'],
+    response_modes_supported: ['query', 'fragment', 'form_post'],
+    subject_types_supported: ['public'],
+    id_token_signing_alg_values_supported: [algorithm],
+    code_challenge_methods_supported: pkce.methods,
+    scopes_supported: listedScopes,
+    token_endpoint_auth_methods_supported: clientAuthentication,
+    revocation_endpoint_auth_methods_supported: clientAuthentication,
+    introspection_endpoint_auth_methods_supported: clientAuthentication,
+    claims_supported: [
+      'iss',
+      'sub',
+      'aud',
+      'iat',
+      'exp',
+      'email',
+      'email_verified',
+      'locale',
+      'name',
+      'preferred_username',
+      'at_hash',
+      'groups',
+      'federated_claims',
+    ],
+    claims_parameter_supported: false,
+    request_parameter_supported: false,
+    request_uri_parameter_supported: false,
+    authorization_response_iss_parameter_supported: true,
+  }
+}

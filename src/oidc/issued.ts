@@ -1,0 +1,35 @@
+/** Tokens that this server issued, read back: where somebody brings one, asks about one or revokes one. */
+import type { StorageDriver } from '../storage/contract.ts'
+import { idOf } from './adapter.ts'
+import type { SigningKeys } from './keys.ts'
+
+export type IssuedClaims = Record<string, unknown> & { sub: string; jti: string; iat: number; exp: number }
+
+export interface IssuedTokens {
+  /** The claims of an ID or access token of ours that has not expired and was not revoked; `undefined` for anything else. */
+  read(token: string): Promise<IssuedClaims | undefined>
+}
+
+export interface IssuedContext {
+  keys: SigningKeys
+  driver: Pick<StorageDriver, 'get'>
+  issuer: string
+  now(): Date
+}
+
+/** Longer ones are nobody's: ours are bounded by the groups of one person. */
+const longestToken = 64 * 1024
+
+export function openIssuedTokens({ keys, driver, issuer, now }: IssuedContext): IssuedTokens {
+  return {
+    async read(token) {
+      if (token.length > longestToken) return undefined
+      const claims = await keys.verify(token)
+      if (!claims || claims.iss !== issuer) return undefined
+      const { sub, jti, iat, exp } = claims
+      if (typeof sub !== 'string' || typeof jti !== 'string') return undefined
+      if (typeof iat !== 'number' || typeof exp !== 'number' || exp * 1000 <= now().getTime()) return undefined
+      return (await driver.get('revoked', idOf(jti))) ? undefined : (claims as IssuedClaims)
+    },
+  }
+}

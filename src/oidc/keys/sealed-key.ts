@@ -1,0 +1,60 @@
+/** A key between its two forms: sealed text in the store, and key objects that node:crypto signs and verifies with. */
+import { createPrivateKey, createPublicKey, type JsonWebKey, type KeyObject, randomBytes } from 'node:crypto'
+import type { Json } from '../../lib/json.ts'
+import type { Sealer } from '../../storage/seal.ts'
+import { algorithms, type SigningAlgorithm } from './algorithms.ts'
+import type { NewKey } from './life.ts'
+
+export interface OpenKey {
+  kid: string
+  algorithm: SigningAlgorithm
+  publicKey: KeyObject
+  /** Absent once the key has retired. */
+  privateKey?: KeyObject
+  /** As it is published (RFC 7517), its members in Dex's order. */
+  jwk: Record<string, string>
+}
+
+/** Makes a key and seals it. */
+export async function makeKey(algorithm: SigningAlgorithm, sealer: Sealer): Promise<NewKey> {
+  const kid = randomBytes(20).toString('hex')
+  const { privateKey } = await algorithms[algorithm].generate()
+  return { kid, algorithm, sealed: seal({ kid, algorithm }, privateKey, sealer) }
+}
+
+/**
+ * The key objects of a sealed key.
+ * @throws with a sentence for the operator when this server's sealing keys do not open it
+ */
+export function openKey({ kid, algorithm, sealed }: NewKey, sealer: Sealer): OpenKey {
+  const jwk = sealer.open(sealed, purposeOf(kid)) as (JsonWebKey & { alg: string }) | undefined
+  if (jwk?.alg !== algorithm)
+    throw new Error(
+      `storage: the signing key ${kid} cannot be opened: it is damaged, or sealed with another key than this server's. ` +
+        'Start with the sealing key that the store was written with.',
+    )
+  const input = { key: jwk, format: 'jwk' } as const
+  if (jwk.d === undefined) return withPublic(createPublicKey(input))
+  const privateKey = createPrivateKey(input)
+  return { ...withPublic(createPublicKey(privateKey)), privateKey }
+
+  function withPublic(publicKey: KeyObject): OpenKey {
+    const { kty, crv, ...values } = publicKey.export({ format: 'jwk' }) as Record<string, string>
+    const jwk = { use: 'sig', kty: kty!, kid, ...(crv && { crv }), alg: algorithm, ...values }
+    return { kid, algorithm, publicKey, jwk }
+  }
+}
+
+/** Seals the public half alone, for a key that signs no more. */
+export function sealPublic(key: OpenKey, sealer: Sealer): string {
+  return seal(key, key.publicKey, sealer)
+}
+
+function seal({ kid, algorithm }: Omit<NewKey, 'sealed'>, key: KeyObject, sealer: Sealer): string {
+  return sealer.seal({ ...(key.export({ format: 'jwk' }) as Record<string, Json>), alg: algorithm }, purposeOf(kid))
+}
+
+/** Bound into the seal, so that no key can be put in the place of another. */
+function purposeOf(kid: string): string {
+  return `signing key ${kid}`
+}

@@ -1,0 +1,261 @@
+/** The engine, configured: oidc-provider behind Dex's paths, with our dialect, storing through the unit of the request. */
+import { generateKeyPairSync, randomBytes } from 'node:crypto'
+import { type Configuration, errors, interactionPolicy, type KoaContextWithOIDC, Provider } from 'oidc-provider'
+import type { Logger } from '../lib/logger.ts'
+import type { ConnectorData } from '../login/connector-data.ts'
+import type { Connectors } from '../login/connectors.ts'
+import { asFailure, describe, failureTable } from '../login/failures.ts'
+import type { Audit } from '../telemetry/audit.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
+import { adapterOf } from './adapter.ts'
+import { pageModes } from './authorize.ts'
+import { applyDialect } from './dialect/index.ts'
+import { type FoundToken, touch } from './dialect/refresh-token.ts'
+import { paths } from './discovery.ts'
+import { addTokenExchange, exchangeGrant } from './exchange.ts'
+import type { IssuedTokens } from './issued.ts'
+import type { SigningKeys } from './keys.ts'
+import type { ClientOptions, OidcOptions } from './options.ts'
+import { LoginEnded, refreshSource } from './refresh.ts'
+import { peerOf } from './scopes.ts'
+import { currentState, type GrantSource, stateOf } from './state.ts'
+import { encodeSubject } from './subject.ts'
+
+export type { Provider }
+
+export interface ProviderContext {
+  options: OidcOptions
+  clients: ReadonlyMap<string, ClientOptions>
+  keys: SigningKeys
+  issued: IssuedTokens
+  connectors: Connectors
+  connectorData: ConnectorData
+  skipApprovalScreen: boolean
+  /** What is shown in the browser; given by the server. */
+  answers: Answers
+  audit: Audit
+  metrics: Metrics
+  log: Logger
+}
+
+/** Answers that are pages, and where the browser goes to log in or to approve. */
+export interface Answers {
+  /** The address at which the interaction goes on; the state's stash is complete and is saved by it. */
+  interact(ctx: KoaContextWithOIDC, prompt: 'login' | 'consent'): Promise<string>
+  /** `response_mode=form_post` (OAuth 2.0 Form Post Response Mode). */
+  post(ctx: KoaContextWithOIDC, action: string, fields: Record<string, string>): void
+  /** Out-of-band: the code is shown. */
+  copy(ctx: KoaContextWithOIDC, answer: Record<string, string>): void
+  /** An error without an address to return to. */
+  fail(ctx: KoaContextWithOIDC, error: Error & { error_description?: string | undefined }): void
+}
+
+const { Check, Prompt } = interactionPolicy
+
+export function openProvider(context: ProviderContext): Provider {
+  const { options, clients, connectors, answers, log } = context
+  const provider = new Provider(options.issuer, configurationOf(context))
+  // Addresses and the scheme are set from the issuer before a request gets here.
+  provider.proxy = true
+  applyDialect(provider, context)
+  if (options.grantTypes.includes(exchangeGrant)) {
+    addTokenExchange(provider, { connectors, clients, log, lifetime: options.lifetimes.tokens })
+  }
+  provider.registerResponseMode(pageModes.formPost, (ctx, uri, payload) => answers.post(ctx, uri, textsOf(payload)))
+  provider.registerResponseMode(pageModes.outOfBand, (ctx, _uri, payload) => answers.copy(ctx, textsOf(payload)))
+  provider.on('server_error', (_ctx, error) => log.error('unexpected failure', { err: error }))
+  provider.on('grant.success', (ctx) => accountForTokens(ctx, context))
+  provider.on('grant.error', (ctx, error) => {
+    const { client_id, grant_type } = (ctx.oidc.params ?? {}) as Record<string, unknown>
+    const id = ctx.oidc.client?.clientId ?? (typeof client_id === 'string' ? client_id : undefined)
+    log.info('token request refused', {
+      client_id: id,
+      grant_type,
+      error: error.error,
+      reason: error.error_detail ?? error.error_description,
+    })
+    if (error.error === 'invalid_client' && id !== undefined) {
+      context.audit({ type: 'client_refused', client_id: id, reason: error.error_detail ?? error.message })
+    }
+  })
+  return provider
+}
+
+function configurationOf(context: ProviderContext): Configuration {
+  const { options, clients, skipApprovalScreen, answers } = context
+  const { grantTypes, lifetimes, refreshTokens } = options
+  return {
+    adapter: adapterOf,
+    // Only a check at the start of the engine: keys that sign and are published are ours, see keys.ts.
+    jwks: { keys: [placeholderKey()] },
+    clients: [],
+    clientDefaults: { id_token_signed_response_alg: 'ES256' },
+    scopes: ['openid'],
+    claims: { openid: ['sub'] },
+    responseTypes: ['code'],
+    subjectTypes: ['public'],
+    clientAuthMethods: ['none', 'client_secret_basic', 'client_secret_post'],
+    conformIdTokenClaims: false,
+    allowOmittingSingleRegisteredRedirectUri: false,
+    acceptQueryParamAccessTokens: false,
+    clientBasedCORS: () => false,
+    // Judged per client and method before the engine sees the request.
+    pkce: { required: () => false },
+    routes: {
+      authorization: paths.authorization,
+      token: paths.token,
+      jwks: paths.keys,
+      introspection: paths.introspection,
+      revocation: paths.revocation,
+      device_authorization: paths.deviceAuthorization,
+      code_verification: paths.device,
+    },
+    cookies: { short: { path: '/', signed: false }, long: { signed: false } },
+    ttl: {
+      Interaction: Math.max(1, Math.ceil(lifetimes.authRequests)),
+      Session: 1,
+      Grant: 1,
+    },
+    features: {
+      devInteractions: { enabled: false },
+      userinfo: { enabled: false },
+      rpInitiatedLogout: { enabled: false },
+      introspection: { enabled: true, allowedPolicy: mayIntrospect },
+      revocation: { enabled: true, allowedPolicy: (_ctx, client, token) => token.clientId === client.clientId },
+      deviceFlow: { enabled: grantTypes.includes(deviceGrant), charset: 'base-20', mask: '****-****' },
+      dPoP: { enabled: false },
+      resourceIndicators: { enabled: false },
+    },
+    interactions: {
+      policy: [loginPrompt(), approvalPrompt(skipApprovalScreen)],
+      url: (ctx, { prompt }) => interact(ctx, prompt.name === 'consent' ? 'consent' : 'login'),
+    },
+    loadExistingGrant: (ctx) => grantFor(ctx),
+    findAccount: async (_ctx, accountId, token) => {
+      if (token && token.kind === 'RefreshToken') await renew(token as FoundToken, context)
+      return { accountId, claims: async () => ({ sub: accountId }) }
+    },
+    issueRefreshToken: async () => mayRefresh(context),
+    rotateRefreshToken: (ctx) => {
+      const { source } = stateOf(ctx)
+      const token = ctx.oidc.entities.RefreshToken as FoundToken
+      if (!refreshTokens.rotate && source) touch(token, source, refreshTokens)
+      return refreshTokens.rotate
+    },
+    renderError: (ctx, _out, error) => answers.fail(ctx, error as Parameters<Answers['fail']>[1]),
+  }
+
+  async function interact(ctx: KoaContextWithOIDC, prompt: 'login' | 'consent'): Promise<string> {
+    try {
+      return await answers.interact(ctx, prompt)
+    } catch (error) {
+      throw engineErrorOf(error, stateOf(ctx).requestId)
+    }
+  }
+
+  function mayIntrospect(
+    _ctx: unknown,
+    client: { clientId: string },
+    token: { clientId?: string | undefined; aud?: unknown },
+  ) {
+    // RFC 7662, 2.1: whoever can prove who they are; a public client only for what was made for it.
+    const { secret } = clients.get(client.clientId) ?? {}
+    return secret !== undefined || token.clientId === client.clientId || [token.aud].flat().includes(client.clientId)
+  }
+}
+
+/** A connector's failure as the engine answers one: at the client, with the request's number for the operator. */
+function engineErrorOf(error: unknown, requestId: string): unknown {
+  const known = asFailure(error)
+  if (!known) return error
+  const { client, message } = failureTable[known.code]
+  return new errors.CustomOIDCProviderError(client, describe(known.details.safe ?? message, requestId), {
+    cause: known,
+  })
+}
+
+const deviceGrant = 'urn:ietf:params:oauth:grant-type:device_code'
+
+/** Somebody has to be known; who it is comes from the login that just ended. */
+const loginPrompt = () =>
+  new Prompt(
+    { name: 'login', requestable: true },
+    new Check('no_session', 'the end-user has to log in', (ctx) => ctx.oidc.session?.accountId === undefined),
+  )
+
+const approvalPrompt = (skipApprovalScreen: boolean) =>
+  new Prompt(
+    { name: 'consent', requestable: true },
+    new Check('not_approved', 'the end-user has to approve the client', (ctx) => {
+      return !skipApprovalScreen && ctx.oidc.result?.consent === undefined
+    }),
+  )
+
+/** A grant of this request alone; its id ties the code to the tokens that come of it. */
+async function grantFor(ctx: KoaContextWithOIDC) {
+  const { provider, session, client } = ctx.oidc
+  const grant = new provider.Grant({ accountId: session!.accountId!, clientId: client!.clientId })
+  grant.jti = randomBytes(16).toString('base64url')
+  grant.addOIDCScope('openid')
+  return grant
+}
+
+/** Asks the upstream, once for each use of a refresh token; a repeated one is answered from what is known. */
+async function renew(token: FoundToken, context: ProviderContext): Promise<void> {
+  const state = currentState()
+  const client = context.clients.get(token.clientId ?? '')
+  if (!state.source || !client) throw new errors.InvalidGrant('client is not configured any more')
+  if (token.repeated !== undefined) return
+  try {
+    state.source = await refreshSource(state.source, client, context)
+  } catch (error) {
+    if (error instanceof LoginEnded) await token.destroy()
+    throw error
+  }
+}
+
+/** `offline_access` was asked for, and the connector can say later who the person then is. */
+function mayRefresh({ connectors }: ProviderContext): boolean {
+  const { source } = currentState()
+  if (!source?.scopes.includes('offline_access')) return false
+  const connector = connectors.get(source.login.connectorId)
+  return connector?.opened?.refresh !== undefined && connector.allows('refresh_token')
+}
+
+function accountForTokens(ctx: KoaContextWithOIDC, { audit, metrics }: ProviderContext): void {
+  const { source } = stateOf(ctx)
+  const { client, params } = ctx.oidc
+  const grantType = String(params?.grant_type)
+  metrics.tokensIssued(grantType)
+  if (!source || !client) return
+  const event = { client_id: client.clientId, scopes: shown(source), ...personOfSource(source) }
+  audit(
+    grantType === 'refresh_token'
+      ? { type: 'tokens_refreshed', ...event }
+      : { type: 'tokens_issued', grant_type: grantType, ...event },
+  )
+}
+
+const shown = ({ scopes }: GrantSource): string[] => scopes.filter((scope) => peerOf(scope) === undefined)
+
+function personOfSource({ login }: GrantSource) {
+  const { connectorId, identity } = login
+  return {
+    sub: encodeSubject(identity.userId, connectorId),
+    connector_id: connectorId,
+    user_id: identity.userId,
+    ...(identity.email !== undefined && { email: identity.email }),
+  }
+}
+
+const textsOf = (payload: Record<string, unknown>): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(payload).flatMap(([name, value]) => (value === undefined ? [] : [[name, String(value)]])),
+  )
+
+/** The engine refuses to start without a key; this one signs nothing and is published nowhere. */
+const placeholderKey = () => ({
+  ...generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' }),
+  use: 'sig',
+  alg: 'ES256',
+})

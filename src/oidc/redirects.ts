@@ -1,0 +1,59 @@
+/** The one place that decides where a browser may be sent with an answer, and how the answer's address is made. */
+import { isIPv4 } from 'node:net'
+import type { ClientOptions } from './options.ts'
+
+/** Out-of-band: the code is shown for the person to copy. */
+export const outOfBand = 'urn:ietf:wg:oauth:2.0:oob'
+
+/** Schemes that run code or read files when a browser is sent to them. */
+const forbidden = new Set(['javascript:', 'vbscript:', 'data:', 'blob:', 'file:', 'about:'])
+
+/**
+ * Whether `uri` is a redirect URI of the client: one that is registered, to the letter (RFC 9700, 2.1); of a public client
+ * also its registered loopback addresses on any port (RFC 8252, 7.3), and without any registered one every http address on
+ * loopback, as in Dex.
+ */
+export function redirectAllowed(client: Pick<ClientOptions, 'public' | 'redirectURIs'>, uri: string): boolean {
+  if (uri === '' || !isRedirectable(uri)) return false
+  if (client.redirectURIs.includes(uri)) return true
+  if (!client.public) return false
+  if (client.redirectURIs.length === 0) return uri === outOfBand || loopbackOf(uri) !== undefined
+  const asked = loopbackOf(uri)
+  return asked !== undefined && client.redirectURIs.some((registered) => loopbackOf(registered) === asked)
+}
+
+/** An absolute address whose scheme only carries an answer to an application. */
+function isRedirectable(uri: string): boolean {
+  const url = URL.parse(uri)
+  return url !== null && !forbidden.has(url.protocol) && !/[\u0000-\u0020\u007f\\]/.test(uri.split('?', 1)[0]!)
+}
+
+/** The address without its port if it is http on loopback; hosts are compared as they are written, as in Dex. */
+function loopbackOf(uri: string): string | undefined {
+  const found = /^http:\/\/((?:[^@/?#]*@)?)(\[[\da-f:]+\]|[^:/?#[\]]+)(?::\d{1,5})?([/?#].*)?$/s.exec(
+    uri.replace(/^http:/i, 'http:'),
+  )
+  if (!found) return undefined
+  const [, user, host = '', rest = ''] = found
+  return isLoopback(host) ? `${user}${host}${rest}` : undefined
+}
+
+const isLoopback = (host: string): boolean =>
+  host === 'localhost' || host === '[::1]' || (isIPv4(host) && host.startsWith('127.'))
+
+/** The redirect URI with the members of an answer in its query, which it keeps (RFC 6749, 3.1.2). */
+export function answerAddress(redirectUri: string, answer: Record<string, string | undefined>): string {
+  const url = new URL(redirectUri)
+  for (const [name, value] of Object.entries(answer)) if (value !== undefined) url.searchParams.set(name, value)
+  return url.href
+}
+
+/**
+ * What a page's `form-action` must name so that the browser follows the redirect to the client after its form: Chromium
+ * applies that directive to the redirects as well (CSP 3, 6.4.1).
+ */
+export function formTarget(redirectUri: string): string | undefined {
+  const url = URL.parse(redirectUri)
+  if (!url || forbidden.has(url.protocol)) return undefined
+  return url.protocol === 'http:' || url.protocol === 'https:' ? url.origin : url.protocol
+}

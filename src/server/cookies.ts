@@ -1,0 +1,20 @@
+/** Our cookies of one request; the engine sets some of its own, which bind nothing here and are not sent. */
+import type { Context } from 'koa'
+import type { CookieJar } from '../login/stash.ts'
+
+const jars = new WeakMap<Context, CookieJar & { lines: string[] }>()
+
+/** Opened when the request arrives, before anything rewrites its headers. */
+export function openJar(ctx: Context): void {
+  const lines: string[] = []
+  jars.set(ctx, { header: ctx.req.headers.cookie, append: (line) => void lines.push(line), lines })
+}
+
+export const jarOf = (ctx: Context): CookieJar => jars.get(ctx)!
+
+/** Puts what was gathered into the answer, and nothing else. */
+export function sendCookies(ctx: Context): void {
+  const { lines } = jars.get(ctx)!
+  if (lines.length > 0) ctx.res.setHeader('Set-Cookie', lines)
+  else ctx.res.removeHeader('Set-Cookie')
+}

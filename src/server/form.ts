@@ -1,0 +1,37 @@
+/** Forms that browsers post to us. */
+import type { IncomingMessage } from 'node:http'
+import { PageFailure } from '../login/failures.ts'
+
+/** Bytes; our own forms need a hundredth of it, an upstream's assertion may need a lot. */
+const largestForm = 256 * 1024
+
+/** @throws PageFailure 413 or 415 */
+export async function readForm(request: IncomingMessage, limit = largestForm): Promise<URLSearchParams> {
+  const type = request.headers['content-type']?.split(';', 1)[0]?.trim().toLowerCase()
+  if (type !== undefined && type !== 'application/x-www-form-urlencoded') {
+    throw new PageFailure(415, 'Only forms are accepted here.')
+  }
+  const chunks: Buffer[] = []
+  let size = 0
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    size += chunk.length
+    if (size > limit) throw new PageFailure(413, 'The form is too large.')
+    chunks.push(chunk)
+  }
+  return new URLSearchParams(Buffer.concat(chunks).toString('utf8'))
+}
+
+/**
+ * Refuses a form that another site's page sent (login CSRF). Browsers say where a request comes from by themselves
+ * (Fetch Metadata, `Sec-Fetch-Site`; the Fetch standard's `Origin`); programs that are no browsers say nothing.
+ */
+export function requireOwnForm(request: IncomingMessage, ownOrigin: string): void {
+  const { 'sec-fetch-site': site, origin } = request.headers
+  const foreign =
+    site !== undefined ? site !== 'same-origin' : origin !== undefined && origin !== 'null' && origin !== ownOrigin
+  if (foreign) {
+    throw new PageFailure(403, 'This form was sent by another site.', {
+      next: 'If you were about to log in, go back to the application and start again.',
+    })
+  }
+}

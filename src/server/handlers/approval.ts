@@ -1,0 +1,50 @@
+/** `/approval`: the person says whether the client may know who they are. */
+import type { Context, Next } from 'koa'
+import { describe, PageFailure } from '../../login/failures.ts'
+import { personOf } from '../../login/identity.ts'
+import { describeScopes, messagesFor } from '../../login/messages.ts'
+import type { Stash } from '../../login/stash.ts'
+import { stateOf } from '../../oidc/state.ts'
+import { sendPage } from '../answer.ts'
+import { readForm, requireOwnForm } from '../form.ts'
+import type { Services } from '../services.ts'
+import { finishDevice, resume, targetsOf } from './finish.ts'
+import { stashOf } from './login.ts'
+
+type KnownStash = Stash & { login: NonNullable<Stash['login']> }
+
+async function knownStash(ctx: Context, services: Services, state: string | null): Promise<KnownStash> {
+  const stash = await stashOf(ctx, services, state)
+  if (stash.login) return stash as KnownStash
+  throw new PageFailure(400, 'Log in first.', { next: 'Go back to the application and log in.' })
+}
+
+/** Shows what the client asks for. */
+export const approvalPage = (services: Services) => async (ctx: Context) => {
+  const { pages, clients, mount } = services
+  const stash = await knownStash(ctx, services, new URLSearchParams(ctx.querystring).get('state'))
+  const { login, locales, scopes } = stash
+  const { preferredUsername, email, username, userId } = login.identity
+  const page = {
+    action: `${mount}/approval`,
+    fields: { state: stash.state },
+    clientName: clients.get(stash.clientId)?.name ?? stash.clientId,
+    userName: email ?? preferredUsername ?? username ?? userId,
+    scopes: describeScopes(scopes, messagesFor(locales)),
+  }
+  sendPage(ctx, pages.approval(page, locales), { targets: targetsOf(stash) })
+}
+
+/** Takes the answer: `approval` is `approve` or anything else. */
+export const approve = (services: Services) => async (ctx: Context, next: Next) => {
+  const { audit, origin } = services
+  requireOwnForm(ctx.req, origin)
+  const form = await readForm(ctx.req, 64 * 1024)
+  const stash = await knownStash(ctx, services, form.get('state'))
+  const { login, clientId, scopes, purpose } = stash
+  const approved = form.get('approval') === 'approve'
+  audit({ type: approved ? 'approval_given' : 'approval_refused', client_id: clientId, scopes, ...personOf(login) })
+  if (purpose.kind === 'device') return finishDevice(ctx, services, stash, approved ? login : undefined)
+  const refusal = { error: 'access_denied', description: describe('The person refused access', stateOf(ctx).requestId) }
+  await resume(ctx, next, services, stash, approved ? { login, approved } : refusal)
+}

@@ -1,0 +1,193 @@
+/** `/auth` and `/auth/{connector}`: the authorization endpoint (OpenID Connect Core, 3.1.2.1), up to the departure. */
+import type { Context, Next } from 'koa'
+import type { Wishes } from '../../../connectors/contract.ts'
+import type { ConfiguredConnector } from '../../login/connectors.ts'
+import { describe, PageFailure } from '../../login/failures.ts'
+import { randomState } from '../../login/random.ts'
+import type { Stash } from '../../login/stash.ts'
+import { type AcceptedRequest, judgeAuthorization, pageModes } from '../../oidc/authorize.ts'
+import { paths } from '../../oidc/discovery.ts'
+import { answerAddress, outOfBand } from '../../oidc/redirects.ts'
+import { beginAuthorization } from '../../oidc/resume.ts'
+import { stateOf } from '../../oidc/state.ts'
+import { sendPage } from '../answer.ts'
+import { readForm } from '../form.ts'
+import type { Services } from '../services.ts'
+
+type Sources = Record<string, string | string[] | undefined>
+
+export const authorize = (services: Services) => async (ctx: Context, next: Next) => {
+  const { clients, oidc, keys, issuer, connectors } = services
+  const sources = ctx.query as Sources
+  const judgement = await judgeAuthorization(sources, {
+    clients,
+    pkce: oidc.pkce,
+    isHint: async (token) => (await keys.verify(token))?.iss === issuer,
+  })
+  if (!judgement.accepted) {
+    if ('status' in judgement) throw new PageFailure(judgement.status, judgement.message, { next: judgement.next })
+    return refuse(ctx, services, judgement)
+  }
+  const usable = connectors.allowed(judgement.client, 'authorization_code')
+  const wanted = connectorOf(ctx, sources, usable, services)
+  if (wanted === undefined) return showChoice(ctx, services, judgement, sources, usable)
+  await depart(
+    ctx,
+    next,
+    services,
+    judgement,
+    wanted,
+    sources,
+    usable.length > 1 ? backUrl(services, sources) : undefined,
+  )
+}
+
+/** A form is answered by the same request as GET, so that cookies stay Lax. */
+export const authorizeForm =
+  ({ mount }: Services) =>
+  async (ctx: Context) => {
+    const form = await readForm(ctx.req)
+    for (const [name, value] of new URLSearchParams(ctx.querystring)) form.append(name, value)
+    ctx.status = 303
+    ctx.redirect(`${mount}${ctx.path}?${form}`)
+  }
+
+/** The connector that the address or `connector_id` names, or the only one; `undefined`: the person chooses. */
+function connectorOf(
+  ctx: Context,
+  sources: Sources,
+  usable: readonly ConfiguredConnector[],
+  { connectors, login }: Services,
+): ConfiguredConnector | undefined {
+  if (usable.length === 0) {
+    throw new PageFailure(400, 'No connectors available for this client.', {
+      next: 'Whoever runs this service has to allow the application a way to log in.',
+    })
+  }
+  const named = ctx.params.connector ?? sources.connector_id
+  if (named === undefined || named === '') {
+    return usable.length === 1 && !login.alwaysShowLoginScreen ? usable[0] : undefined
+  }
+  const found = usable.find(({ id }) => id === named)
+  if (found) return found
+  if (ctx.params.connector !== undefined && connectors.get(String(named))) {
+    throw new PageFailure(403, 'Connector not allowed for this client.', { next: 'Choose another way to log in.' })
+  }
+  throw new PageFailure(400, 'Connector ID does not match a valid Connector.', {
+    next: 'Go back to the application and start again.',
+  })
+}
+
+function showChoice(
+  ctx: Context,
+  { mount, pages }: Services,
+  { client, params }: AcceptedRequest,
+  sources: Sources,
+  usable: readonly ConfiguredConnector[],
+): void {
+  const query = queryWithout(sources, 'connector_id')
+  const page = {
+    clientName: client.name,
+    connectors: usable.map(({ id, name, type }) => ({
+      id,
+      name,
+      type,
+      url: `${mount}${paths.authorization}/${encodeURIComponent(id)}?${query}`,
+    })),
+  }
+  sendPage(ctx, pages.choose(page, localesOf(params.ui_locales)))
+}
+
+async function depart(
+  ctx: Context,
+  next: Next,
+  { now, oidc }: Services,
+  { client, params, scopes }: AcceptedRequest,
+  connector: ConfiguredConnector,
+  sources: Sources,
+  backUrl: string | undefined,
+): Promise<void> {
+  const state = stateOf(ctx)
+  const locales = localesOf(params.ui_locales)
+  const stash: Stash = {
+    state: randomState(),
+    connectorId: connector.id,
+    clientId: client.id,
+    scopes,
+    purpose: { kind: 'authorize', request: null, seed: randomState() },
+    expiresAt: Math.floor(now().getTime() / 1000 + oidc.lifetimes.authRequests),
+    ...(backUrl !== undefined && { backUrl }),
+    ...(locales.length > 0 && { locales }),
+  }
+  state.stash = stash
+  state.departure = { connector, wishes: wishesOf(sources) }
+  await beginAuthorization(ctx, next, params)
+}
+
+function refuse(
+  ctx: Context,
+  { issuer, pages }: Services,
+  refusal: {
+    redirectUri: string
+    mode: string | undefined
+    state: string | undefined
+    error: string
+    description: string
+  },
+): void {
+  const { redirectUri, mode, state, error, description } = refusal
+  const { requestId } = stateOf(ctx)
+  if (redirectUri === outOfBand) throw new PageFailure(400, `The request of your application failed: ${description}`)
+  const answer = {
+    error,
+    error_description: describe(description, requestId),
+    ...(state !== undefined && { state }),
+    iss: issuer,
+  }
+  if (mode === pageModes.formPost) {
+    sendPage(ctx, pages.post({ action: redirectUri, fields: answer, title: 'Back to the application' }), {
+      targets: [new URL(redirectUri).origin],
+    })
+    return
+  }
+  ctx.status = 303
+  ctx.redirect(
+    mode === 'fragment'
+      ? `${redirectUri.split('#', 1)[0]}#${new URLSearchParams(answer)}`
+      : answerAddress(redirectUri, answer),
+  )
+}
+
+/** What the client asked of the login itself. */
+function wishesOf(sources: Sources): Wishes {
+  const text = (name: string): string | undefined => {
+    const value = sources[name]
+    return typeof value === 'string' && value !== '' ? value : undefined
+  }
+  const [prompt, maxAge, acrValues, loginHint] = ['prompt', 'max_age', 'acr_values', 'login_hint'].map(text)
+  const uiLocales = localesOf(text('ui_locales'))
+  return {
+    ...(prompt !== undefined && { prompt }),
+    ...(maxAge !== undefined && { maxAge: Number(maxAge) }),
+    ...(acrValues !== undefined && { acrValues: acrValues.split(' ') }),
+    ...(uiLocales.length > 0 && { uiLocales }),
+    ...(loginHint !== undefined && { loginHint }),
+  }
+}
+
+const localesOf = (text: string | undefined): string[] =>
+  (text ?? '')
+    .split(' ')
+    .filter((tag) => tag !== '')
+    .slice(0, 10)
+
+const backUrl = ({ mount }: Services, sources: Sources): string =>
+  `${mount}${paths.authorization}?${queryWithout(sources, 'connector_id')}`
+
+function queryWithout(sources: Sources, left: string): URLSearchParams {
+  const query = new URLSearchParams()
+  for (const name of Object.keys(sources).sort()) {
+    if (name !== left) for (const value of [sources[name] ?? []].flat()) query.append(name, value)
+  }
+  return query
+}

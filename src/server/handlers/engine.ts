@@ -1,0 +1,45 @@
+/** Endpoints that the engine serves, and what Dex's clients expect of its answers beyond the standards. */
+import type { Context, Next } from 'koa'
+import { introspectionAnswer } from '../../oidc/introspection.ts'
+import { stateOf } from '../../oidc/state.ts'
+import type { Services } from '../services.ts'
+
+type Body = Record<string, unknown>
+
+/** `/token` (RFC 6749, 3.2). */
+export const token = () => async (ctx: Context, next: Next) => {
+  await next()
+  ctx.set('Pragma', 'no-cache')
+}
+
+/** `/token/introspect` (RFC 7662). */
+export const introspection = () => async (ctx: Context, next: Next) => {
+  await next()
+  const { oidc } = ctx as unknown as { oidc?: { entities: Record<string, object | undefined> } }
+  const body = ctx.body as Body | undefined
+  if (ctx.status === 200 && body?.active === true && oidc) ctx.body = introspectionAnswer(body, oidc.entities)
+}
+
+/** `/token/revoke` (RFC 7009). */
+export const revocation = () => async (_ctx: Context, next: Next) => next()
+
+/** `/device/code` (RFC 8628, 3.1): anybody can start one, so it is limited. */
+export const deviceAuthorization =
+  ({ limits, addressOf, audit }: Services) =>
+  async (ctx: Context, next: Next) => {
+    const limited = await limits.deviceStart(addressOf(ctx.req))
+    if (limited) {
+      audit({ type: 'rate_limited', what: 'device_code', key: limited.key })
+      ctx.status = 429
+      ctx.set('Retry-After', String(limited.retryAfter))
+      ctx.body = { error: 'slow_down', error_description: 'too many device logins were started; try again later' }
+      return
+    }
+    await next()
+    if (ctx.status === 200) ctx.body = { ...(ctx.body as Body), interval: 5 }
+  }
+
+/** RFC 6749, 5.2: a client that used Basic is told so when it is refused. */
+export function challengeBasic(ctx: Context, issuer: string): void {
+  if (ctx.status === 401 && stateOf(ctx).usedBasic) ctx.set('WWW-Authenticate', `Basic realm="${issuer}"`)
+}

@@ -1,0 +1,161 @@
+/** Coming back from the upstream, the password form, and the form that leaves by POST. */
+import type { Context, Next } from 'koa'
+import { PageFailure } from '../../login/failures.ts'
+import { randomState } from '../../login/random.ts'
+import type { Stash } from '../../login/stash.ts'
+import { sendPage } from '../answer.ts'
+import { jarOf } from '../cookies.ts'
+import { readForm, requireOwnForm } from '../form.ts'
+import type { Services } from '../services.ts'
+import { failLogin, finishLogin, targetsOf } from './finish.ts'
+
+const startAgain = 'Go back to the application and log in again. Cookies must be allowed for this site.'
+
+/** The login that this browser began. @throws PageFailure 400 when it did not, or when it is over */
+export async function stashOf(ctx: Context, { stashes }: Services, state: string | null | undefined): Promise<Stash> {
+  const stash = state ? await stashes.load(state, jarOf(ctx)) : undefined
+  if (stash) return stash
+  throw new PageFailure(400, 'This login was not started in this browser, or it is over.', {
+    title: 'There is no login to go on with',
+    next: startAgain,
+  })
+}
+
+/** `/callback` and `/callback/{connector}`, as GET. */
+export const callback = (services: Services) => async (ctx: Context, next: Next) => {
+  const query = new URLSearchParams(ctx.querystring)
+  const posted = query.get('posted')
+  const params = posted === null ? query : await takePosted(services, posted)
+  await arrive(ctx, next, services, params)
+}
+
+/**
+ * The upstream answered with a cross-site POST, which brings no Lax cookie: its fields wait under a handle that works once,
+ * while the browser comes to a page of ours with its cookie.
+ */
+export const callbackForm =
+  ({ driver, mount, now }: Services) =>
+  async (ctx: Context) => {
+    const form = await readForm(ctx.req)
+    if (!form.get('state') && !form.get('RelayState'))
+      throw new PageFailure(400, 'User session error.', { next: startAgain })
+    const handle = randomState()
+    const expiresAt = Math.floor(now().getTime() / 1000) + postedLifetime
+    const record = { expiresAt, index: {}, body: { form: form.toString() } }
+    await driver.commit([{ do: 'create', kind: 'login', id: `posted ${handle}`, record }])
+    ctx.status = 303
+    ctx.redirect(`${mount}${ctx.path}?posted=${handle}`)
+  }
+
+/** Seconds. */
+const postedLifetime = 120
+
+async function takePosted({ driver }: Services, handle: string): Promise<URLSearchParams> {
+  const id = `posted ${handle}`
+  const stored = await driver.get('login', id)
+  const taken = stored && (await driver.commit([{ do: 'delete', kind: 'login', id, version: stored.version }])).ok
+  if (!taken) throw new PageFailure(400, 'This answer was used already.', { next: startAgain })
+  return new URLSearchParams((stored.body as { form: string }).form)
+}
+
+async function arrive(ctx: Context, next: Next, services: Services, params: URLSearchParams): Promise<void> {
+  const stash = await stashOf(ctx, services, params.get('state') ?? params.get('RelayState'))
+  const named = ctx.params.connector as string | undefined
+  if ((named !== undefined && named !== stash.connectorId) || stash.login) {
+    throw new PageFailure(400, 'Requested resource does not exist.', { next: startAgain })
+  }
+  try {
+    const headers = new Map(
+      Object.entries(ctx.req.headers).flatMap(([name, value]) => (value === undefined ? [] : [[name, String(value)]])),
+    )
+    // Where the connector is not named in the address, nobody vouches for headers, as in Dex.
+    const login = await services.flow.finish(stash, { params, headers: named === undefined ? new Map() : headers })
+    await finishLogin(ctx, next, services, stash, login)
+  } catch (error) {
+    await failLogin(ctx, next, services, stash, error)
+  }
+}
+
+async function passwordStash(ctx: Context, services: Services): Promise<{ stash: Stash; prompt: string }> {
+  const stash = await stashOf(ctx, services, new URLSearchParams(ctx.querystring).get('state'))
+  const configured = services.connectors.get(stash.connectorId)
+  if (!configured || ctx.params.connector !== stash.connectorId || stash.login) {
+    throw new PageFailure(400, 'Requested resource does not exist.', { next: startAgain })
+  }
+  const connector = await configured.open()
+  if (connector.style !== 'password')
+    throw new PageFailure(400, 'Requested resource does not exist.', { next: startAgain })
+  return { stash, prompt: connector.prompt }
+}
+
+interface Shown {
+  username?: string
+  invalid?: boolean
+  message?: string
+  status?: number
+}
+
+function showPassword(
+  ctx: Context,
+  { pages, mount, connectors }: Services,
+  { stash, prompt }: { stash: Stash; prompt: string },
+  { status = 200, ...shown }: Shown = {},
+): void {
+  const { name } = connectors.get(stash.connectorId)!
+  const action = `${mount}/auth/${encodeURIComponent(stash.connectorId)}/login?state=${stash.state}`
+  const page = {
+    action,
+    prompt,
+    connectorName: name,
+    ...(stash.backUrl !== undefined && { backUrl: stash.backUrl }),
+    ...shown,
+  }
+  sendPage(ctx, pages.password(page, stash.locales), { status, targets: targetsOf(stash) })
+}
+
+/** `GET /auth/{connector}/login`. */
+export const passwordForm = (services: Services) => async (ctx: Context) => {
+  showPassword(ctx, services, await passwordStash(ctx, services))
+}
+
+/** `POST /auth/{connector}/login`: `login` and `password`. */
+export const password = (services: Services) => async (ctx: Context, next: Next) => {
+  const { limits, flow, audit, addressOf, origin } = services
+  requireOwnForm(ctx.req, origin)
+  const form = await readForm(ctx.req, 64 * 1024)
+  const { stash, prompt } = await passwordStash(ctx, services)
+  const username = form.get('login') ?? ''
+  const attempt = { name: username, address: addressOf(ctx.req) }
+  const { connectorId } = stash
+
+  const limited = await limits.password(connectorId, attempt)
+  if (limited) {
+    const { key, retryAfter } = limited
+    audit({ type: 'rate_limited', what: 'password', key, connector_id: connectorId, user: username })
+    ctx.set('Retry-After', String(retryAfter))
+    const message = `Too many tries. Wait ${waiting(retryAfter)}, then try again.`
+    return showPassword(ctx, services, { stash, prompt }, { username, message, status: 429 })
+  }
+  try {
+    const login = await flow.password(stash, username, form.get('password') ?? '')
+    if (!login) return showPassword(ctx, services, { stash, prompt }, { username, invalid: true, status: 401 })
+    await limits.passwordAccepted(connectorId, attempt)
+    await finishLogin(ctx, next, services, stash, login)
+  } catch (error) {
+    await failLogin(ctx, next, services, stash, error)
+  }
+}
+
+const waiting = (seconds: number): string =>
+  seconds < 90 ? `${seconds} seconds` : `${Math.ceil(seconds / 60)} minutes`
+
+/** `GET /auth/{connector}/post`: the form that takes the browser to the upstream by POST. */
+export const departByPost = (services: Services) => async (ctx: Context) => {
+  const stash = await stashOf(ctx, services, new URLSearchParams(ctx.querystring).get('state'))
+  if (!stash.post || ctx.params.connector !== stash.connectorId) {
+    throw new PageFailure(400, 'Requested resource does not exist.', { next: startAgain })
+  }
+  const { name } = services.connectors.get(stash.connectorId) ?? { name: stash.connectorId }
+  const page = services.pages.post({ ...stash.post, title: `Log in with ${name}` }, stash.locales)
+  sendPage(ctx, page, { targets: [new URL(stash.post.action).origin] })
+}

@@ -1,0 +1,92 @@
+/** What surrounds every request: its state, one commit before the answer leaves, failures answered in one place. */
+import type { Context, Next } from 'koa'
+import type { Logger } from '../../lib/logger.ts'
+import type { PageFailure } from '../../login/failures.ts'
+import { asFailure, failureTable } from '../../login/failures.ts'
+import type { Pages } from '../../login/pages.ts'
+import type { RequestState } from '../../oidc/state.ts'
+import type { StorageDriver } from '../../storage/contract.ts'
+import { openUnit } from '../../storage/unit.ts'
+import { sendFailure } from '../answer.ts'
+import { openJar, sendCookies } from '../cookies.ts'
+import { challengeBasic } from '../handlers/engine.ts'
+import type { Route } from '../routes.ts'
+
+export interface ServeContext {
+  driver: StorageDriver
+  pages: Pages
+  log: Logger
+  issuer: string
+  /** Headers of the operator, over ours. */
+  headers: Readonly<Record<string, string>>
+}
+
+/** The route that was matched, noted by app.ts. */
+export interface ServedState extends RequestState {
+  route?: Route
+  /** The handler handed the request on to the engine. */
+  passed?: boolean
+}
+
+export const serve =
+  ({ driver, pages, log, issuer, headers }: ServeContext) =>
+  async (ctx: Context, next: Next): Promise<void> => {
+    const { requestId } = ctx.req as unknown as { requestId: string }
+    const state: ServedState = { requestId, unit: openUnit(driver), release: [] }
+    ctx.state = state
+    openJar(ctx)
+    try {
+      await next()
+      // What failed on our side leaves nothing behind.
+      if (ctx.status < 500 && state.unit.staged > 0) await commit(ctx, state)
+      challengeBasic(ctx, issuer)
+    } catch (error) {
+      fail(ctx, state, error)
+    } finally {
+      for (const release of state.release) release()
+    }
+    sendCookies(ctx)
+    ctx.set('X-Content-Type-Options', 'nosniff')
+    ctx.set(headers)
+
+    function fail(ctx: Context, { route }: ServedState, error: unknown): void {
+      for (const name of Object.keys(ctx.response.headers)) {
+        if (/^(location|content-|cache-)/i.test(name)) ctx.remove(name)
+      }
+      if (route?.reader === 'program') {
+        log.error('request failed', { err: error })
+        answerProgram(ctx, 500, 'server_error', 'unexpected failure')
+        return
+      }
+      logFailure(log, sendFailure(ctx, pages, error), error)
+    }
+
+    async function commit(ctx: Context, { unit, route }: ServedState): Promise<void> {
+      const refused = ctx.status >= 400
+      const { ok } = await unit.commit()
+      // A refusal stays one, whoever else wrote in the meantime.
+      if (ok || refused) return
+      log.info('somebody else was faster with the same code or token', { handler: route?.path })
+      if (route?.reader === 'program') {
+        answerProgram(ctx, 400, 'invalid_grant', 'it was used already')
+        return
+      }
+      ctx.remove('Location')
+      sendFailure(ctx, pages, Object.assign(new Error('finished twice'), { code: 'login_refused', details: twice }))
+    }
+  }
+
+const twice = { safe: 'This login was finished before.' }
+
+function logFailure(log: Logger, failure: PageFailure, error: unknown): void {
+  const known = asFailure(error) ?? asFailure(failure.cause)
+  const level = known ? failureTable[known.code].level : failure.status >= 500 ? 'error' : 'info'
+  log[level]('request refused', { status: failure.status, reason: failure.message, err: failure.cause })
+}
+
+function answerProgram(ctx: Context, status: number, error: string, description: string): void {
+  ctx.status = status
+  ctx.type = 'application/json'
+  ctx.set('Cache-Control', 'no-store')
+  ctx.body = { error, error_description: description }
+}

@@ -1,0 +1,64 @@
+/** What this server answers, one line a route. The pattern is the label in logs and metrics; paths are below the issuer's. */
+import type { Middleware } from 'koa'
+import { paths } from '../oidc/discovery.ts'
+import { approvalPage, approve } from './handlers/approval.ts'
+import { authorize, authorizeForm } from './handlers/authorize.ts'
+import { deviceConnector, devicePage, verifyCode } from './handlers/device.ts'
+import { deviceAuthorization, introspection, revocation, token } from './handlers/engine.ts'
+import { callback, callbackForm, departByPost, password, passwordForm } from './handlers/login.ts'
+import { health, home, userinfo } from './handlers/programs.ts'
+import type { Services } from './services.ts'
+
+export interface Route {
+  method: 'GET' | 'POST'
+  path: string
+  /** Who reads the answer: failures are pages for people and JSON for programs. */
+  reader: 'person' | 'program'
+  /** Scripts of other origins may read it (`web.allowedOrigins`). */
+  cors?: true
+  handler: (services: Services) => Middleware
+}
+
+const person = (method: Route['method'], path: string, handler: Route['handler']): Route => ({
+  method,
+  path,
+  reader: 'person',
+  handler,
+})
+const program = (method: Route['method'], path: string, handler: Route['handler'], cors = false): Route => ({
+  method,
+  path,
+  reader: 'program',
+  handler,
+  ...(cors && { cors }),
+})
+
+export const routes: readonly Route[] = [
+  person('GET', '/', home),
+  person('GET', paths.authorization, authorize),
+  person('POST', paths.authorization, authorizeForm),
+  person('GET', `${paths.authorization}/:connector`, authorize),
+  person('POST', `${paths.authorization}/:connector`, authorizeForm),
+  person('GET', `${paths.authorization}/:connector/login`, passwordForm),
+  person('POST', `${paths.authorization}/:connector/login`, password),
+  person('GET', `${paths.authorization}/:connector/post`, departByPost),
+  person('GET', '/callback', callback),
+  person('POST', '/callback', callbackForm),
+  person('GET', '/callback/:connector', callback),
+  person('POST', '/callback/:connector', callbackForm),
+  person('GET', '/approval', approvalPage),
+  person('POST', '/approval', approve),
+  person('GET', paths.device, devicePage),
+  person('POST', '/device/auth/verify_code', verifyCode),
+  person('GET', '/device/auth/:connector', deviceConnector),
+  program('POST', paths.deviceAuthorization, deviceAuthorization),
+  program('POST', paths.token, token, true),
+  program('POST', paths.introspection, introspection, true),
+  program('POST', paths.revocation, revocation, true),
+  program('GET', paths.userinfo, userinfo, true),
+  program('POST', paths.userinfo, userinfo, true),
+  program('GET', '/healthz', health),
+]
+
+/** As Dex labels it: `/auth/{connector}`. */
+export const labelOf = (path: string): string => path.replace(/:(\w+)/g, '{$1}')

@@ -1,0 +1,44 @@
+/** What the handlers of one running server share; made in app.ts. */
+
+import type { Logger } from '../lib/logger.ts'
+import type { Connectors } from '../login/connectors.ts'
+import type { LoginFlow } from '../login/flow.ts'
+import type { Limits } from '../login/limits.ts'
+import type { LoginOptions } from '../login/options.ts'
+import type { Pages } from '../login/pages.ts'
+import type { Stashes } from '../login/stash.ts'
+import type { IssuedTokens } from '../oidc/issued.ts'
+import type { SigningKeys } from '../oidc/keys.ts'
+import type { ClientOptions, OidcOptions } from '../oidc/options.ts'
+import type { Provider } from '../oidc/provider.ts'
+import type { StorageDriver } from '../storage/contract.ts'
+import type { Audit } from '../telemetry/audit.ts'
+import type { ClientAddress } from './client-address.ts'
+
+export interface Services {
+  /** As configured. */
+  issuer: string
+  /** Path of the issuer without a trailing slash: `/dex`, or empty for a root issuer. */
+  mount: string
+  /** Scheme, host and port of the issuer. */
+  origin: string
+  oidc: OidcOptions
+  login: LoginOptions
+  clients: ReadonlyMap<string, ClientOptions>
+  provider: Provider
+  keys: SigningKeys
+  issued: IssuedTokens
+  connectors: Connectors
+  flow: LoginFlow
+  stashes: Stashes
+  limits: Limits
+  pages: Pages
+  driver: StorageDriver
+  audit: Audit
+  log: Logger
+  addressOf(request: {
+    socket: { remoteAddress?: string | undefined }
+    headers: NodeJS.Dict<string | string[]>
+  }): ClientAddress
+  now(): Date
+}
