@@ -135,6 +135,7 @@ function configurationOf(context: ProviderContext): Configuration {
       if (token && token.kind === 'RefreshToken') await renew(token as FoundToken, context)
       return { accountId, claims: async () => ({ sub: accountId }) }
     },
+    expiresWithSession: async () => false,
     issueRefreshToken: async () => mayRefresh(context),
     rotateRefreshToken: (ctx) => {
       const { source } = stateOf(ctx)
