@@ -9,8 +9,17 @@ import { scopeFaults, splitScopes } from './scopes.ts'
 
 export type AuthorizationParams = Record<string, string>
 
-/** Our own names for response modes whose pages the engine would make with inline code. */
-export const pageModes = { formPost: 'form_post_page', outOfBand: 'out_of_band_page' } as const
+/**
+ * Response modes under names of our own: the engine would write addresses anew, which clients compare as text, and make
+ * pages with inline code.
+ */
+export const modes = {
+  query: 'query_as_written',
+  fragment: 'fragment_as_written',
+  formPost: 'form_post_page',
+  outOfBand: 'out_of_band_page',
+} as const
+export type Mode = (typeof modes)[keyof typeof modes]
 
 export interface AcceptedRequest {
   client: ClientOptions
@@ -31,7 +40,7 @@ export type Judgement =
   | {
       accepted: false
       redirectUri: string
-      mode: string | undefined
+      mode: Mode
       state: string | undefined
       error: string
       description: string
@@ -68,7 +77,7 @@ export async function judgeAuthorization(
   }
   const fault = repeated.length > 0 ? dupes(repeated) : await faultOf(params, client, context)
   if (fault) {
-    const mode = repeated.includes('response_mode') ? undefined : modeOf(params, redirectUri)
+    const mode = modeOf(repeated.includes('response_mode') ? {} : params, redirectUri)
     const state = repeated.includes('state') ? undefined : params.state
     return { accepted: false, redirectUri, mode, state, error: fault[0], description: fault[1] }
   }
@@ -166,11 +175,11 @@ async function hintFault(
   return hint === undefined || (await isHint(hint)) ? undefined : ['invalid_request', 'Invalid id_token_hint.']
 }
 
-/** Response modes that the engine or a page of ours answers with; others are passed over, as in Dex. */
-function modeOf({ response_mode: mode }: AuthorizationParams, redirectUri: string): string | undefined {
-  if (redirectUri === outOfBand) return pageModes.outOfBand
-  if (mode === 'form_post') return pageModes.formPost
-  return mode === 'fragment' ? mode : undefined
+/** A mode that is not known is passed over, as in Dex. */
+function modeOf({ response_mode: mode }: AuthorizationParams, redirectUri: string): Mode {
+  if (redirectUri === outOfBand) return modes.outOfBand
+  if (mode === 'form_post') return modes.formPost
+  return mode === 'fragment' ? modes.fragment : modes.query
 }
 
 function accept(params: AuthorizationParams, client: ClientOptions, redirectUri: string): Judgement {
@@ -188,7 +197,7 @@ function accept(params: AuthorizationParams, client: ClientOptions, redirectUri:
       redirect_uri: redirectUri,
       response_type: 'code',
       scope: 'openid',
-      ...(mode !== undefined && { response_mode: mode }),
+      response_mode: mode,
       ...(state !== undefined && { state }),
       ...(nonce !== undefined && { nonce }),
       ...(ui_locales !== undefined && { ui_locales }),

@@ -8,7 +8,7 @@ import { asFailure, describe, failureTable } from '../login/failures.ts'
 import type { Audit } from '../telemetry/audit.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { adapterOf } from './adapter.ts'
-import { pageModes } from './authorize.ts'
+import { modes } from './authorize.ts'
 import { applyDialect } from './dialect/index.ts'
 import { type FoundToken, touch } from './dialect/refresh-token.ts'
 import { paths } from './discovery.ts'
@@ -16,6 +16,7 @@ import { addTokenExchange, exchangeGrant } from './exchange.ts'
 import type { IssuedTokens } from './issued.ts'
 import type { SigningKeys } from './keys.ts'
 import type { ClientOptions, OidcOptions } from './options.ts'
+import { answerAddress, redirectTo } from './redirects.ts'
 import { LoginEnded, refreshSource } from './refresh.ts'
 import { peerOf } from './scopes.ts'
 import { currentState, type GrantSource, stateOf } from './state.ts'
@@ -61,23 +62,18 @@ export function openProvider(context: ProviderContext): Provider {
   if (options.grantTypes.includes(exchangeGrant)) {
     addTokenExchange(provider, { connectors, clients, log, lifetime: options.lifetimes.tokens })
   }
-  provider.registerResponseMode(pageModes.formPost, (ctx, uri, payload) => answers.post(ctx, uri, textsOf(payload)))
-  provider.registerResponseMode(pageModes.outOfBand, (ctx, _uri, payload) => answers.copy(ctx, textsOf(payload)))
+  for (const place of ['query', 'fragment'] as const) {
+    provider.registerResponseMode(modes[place], (ctx, uri, payload) => {
+      redirectTo(ctx, answerAddress(uri, textsOf(payload), place))
+    })
+  }
+  provider.registerResponseMode(modes.formPost, (ctx, uri, payload) => answers.post(ctx, uri, textsOf(payload)))
+  provider.registerResponseMode(modes.outOfBand, (ctx, _uri, payload) => answers.copy(ctx, textsOf(payload)))
   provider.on('server_error', (_ctx, error) => log.error('unexpected failure', { err: error }))
   provider.on('grant.success', (ctx) => accountForTokens(ctx, context))
-  provider.on('grant.error', (ctx, error) => {
-    const { client_id, grant_type } = (ctx.oidc.params ?? {}) as Record<string, unknown>
-    const id = ctx.oidc.client?.clientId ?? (typeof client_id === 'string' ? client_id : undefined)
-    log.info('token request refused', {
-      client_id: id,
-      grant_type,
-      error: error.error,
-      reason: error.error_detail ?? error.error_description,
-    })
-    if (error.error === 'invalid_client' && id !== undefined) {
-      context.audit({ type: 'client_refused', client_id: id, reason: error.error_detail ?? error.message })
-    }
-  })
+  for (const event of refusals) {
+    provider.on(event as 'grant.error', (ctx, error) => accountForRefusal(ctx, error, context))
+  }
   return provider
 }
 
@@ -221,6 +217,32 @@ function mayRefresh({ connectors }: ProviderContext): boolean {
   if (!source?.scopes.includes('offline_access')) return false
   const connector = connectors.get(source.login.connectorId)
   return connector?.opened?.refresh !== undefined && connector.allows('refresh_token')
+}
+
+const refusals = ['grant.error', 'introspection.error', 'revocation.error', 'device_authorization.error'] as const
+
+/** Logs why, and tells the client more than the engine does: which check failed, though nothing of what was checked. */
+function accountForRefusal(
+  ctx: KoaContextWithOIDC,
+  error: errors.OIDCProviderError,
+  { log, audit }: ProviderContext,
+): void {
+  // A fault that our own reading of the form found.
+  const told = error.cause instanceof errors.OIDCProviderError ? error.cause : error
+  const reason = told.error_detail ?? told.error_description
+  const { client_id, grant_type } = (ctx.oidc.body ?? {}) as Record<string, unknown>
+  const id = ctx.oidc.client?.clientId ?? (typeof client_id === 'string' ? client_id : undefined)
+  ctx.status = told.statusCode
+  const secret = told.error === 'invalid_client'
+  const { scope } = told as { scope?: string }
+  ctx.body = {
+    error: told.error,
+    error_description: secret ? 'Invalid client credentials.' : reason,
+    ...(scope !== undefined && { scope }),
+  }
+  if (told.error === 'authorization_pending' || told.error === 'slow_down') return
+  log.info('token request refused', { client_id: id, grant_type, error: told.error, reason })
+  if (secret && id !== undefined) audit({ type: 'client_refused', client_id: id, reason: reason ?? told.error })
 }
 
 function accountForTokens(ctx: KoaContextWithOIDC, { audit, metrics }: ProviderContext): void {

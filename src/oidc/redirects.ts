@@ -41,12 +41,27 @@ function loopbackOf(uri: string): string | undefined {
 const isLoopback = (host: string): boolean =>
   host === 'localhost' || host === '[::1]' || (isIPv4(host) && host.startsWith('127.'))
 
-/** The redirect URI with the members of an answer in its query, which it keeps (RFC 6749, 3.1.2). */
-export function answerAddress(redirectUri: string, answer: Record<string, string | undefined>): string {
-  const url = new URL(redirectUri)
-  for (const [name, value] of Object.entries(answer)) if (value !== undefined) url.searchParams.set(name, value)
-  return url.href
+/** Where the members of an answer stand: the query (RFC 6749, 4.1.2) or the fragment (Multiple Response Types, 5). */
+export type AnswerPlace = 'query' | 'fragment'
+
+/** The redirect URI, to the letter as the client wrote it, with the members of an answer; its own query stays. */
+export function answerAddress(
+  redirectUri: string,
+  answer: Record<string, string | undefined>,
+  place: AnswerPlace = 'query',
+): string {
+  const members = new URLSearchParams(
+    Object.entries(answer).filter((entry): entry is [string, string] => entry[1] !== undefined),
+  )
+  const [address = ''] = redirectUri.split('#', 1)
+  if (place === 'fragment') return `${address}#${members}`
+  const separator = address.includes('?') ? (/[?&]$/.test(address) ? '' : '&') : '?'
+  return encodeRest(`${address}${separator}`) + members
 }
+
+/** What must not stand in a header as it is; everything else stays as the client wrote it. */
+const encodeRest = (address: string): string =>
+  address.replace(/[^\x21-\x7e]/gu, (letter) => (letter === ' ' ? '%20' : encodeURIComponent(letter)))
 
 /**
  * What a page's `form-action` must name so that the browser follows the redirect to the client after its form: Chromium
@@ -56,4 +71,14 @@ export function formTarget(redirectUri: string): string | undefined {
   const url = URL.parse(redirectUri)
   if (!url || forbidden.has(url.protocol)) return undefined
   return url.protocol === 'http:' || url.protocol === 'https:' ? url.origin : url.protocol
+}
+
+/** Sends the browser on with GET (RFC 9110, 15.4.4). Koa's own `redirect` writes addresses anew, which clients compare as text. */
+export function redirectTo(
+  ctx: { status: number; body: unknown; set(name: string, value: string): void },
+  address: string,
+): void {
+  ctx.status = 303
+  ctx.set('Location', address)
+  ctx.body = ''
 }

@@ -24,7 +24,7 @@ export function openAnswers({ flow, stashes, pages, mount, log }: AnswersContext
   return {
     async interact(ctx, prompt) {
       const { stash, departure } = stateOf(ctx)
-      if (!stash || stash.purpose.kind !== 'authorize') throw new Error('no login was prepared')
+      if (stash?.purpose.kind !== 'authorize') throw new Error('no login was prepared')
       stash.purpose.request = requestToCarry(ctx)
       let address: string
       if (prompt === 'consent') address = approvalAddress({ mount }, stash)

@@ -163,8 +163,14 @@ export async function openApp(context: AppContext): Promise<App> {
       return
     }
     const asset = assets(path)
-    if (asset) return sendAsset(request, response, asset)
-    if (path !== mount && !path.startsWith(`${mount}/`)) return sendNothing(request, response)
+    if (asset) {
+      sendAsset(request, response, asset)
+      return
+    }
+    if (path !== mount && !path.startsWith(`${mount}/`)) {
+      sendNothing(response)
+      return
+    }
     request.url = url.slice(mount.length) || '/'
     if (request.url.startsWith('?')) request.url = `/${request.url}`
     // What a caller or a proxy says of addresses decides nothing (rule X-1).
@@ -196,12 +202,13 @@ export async function openApp(context: AppContext): Promise<App> {
 
 /** The table of routes, matched. */
 function routerOf(services: Services, crossOrigin: ReturnType<typeof corsMiddleware>) {
+  const sameOrigin = corsMiddleware(() => ({ headers: {} }))
   const router = new Router({ methods: METHODS, strict: true, sensitive: true })
   for (const route of routes) {
     const handler = route.handler(services)
     router.register(route.path, [route.method], [
       (ctx: Context, next: Next) => note(ctx, route, next),
-      ...(route.cors ? [crossOrigin] : []),
+      ...(route.cors ? [crossOrigin] : route.reader === 'program' ? [sameOrigin] : []),
       (ctx: Context, next: Next) =>
         handler(ctx as never, () => {
           ;(ctx.state as ServedState).passed = true
@@ -249,7 +256,7 @@ function sendAsset(
   response.end(request.method === 'HEAD' ? undefined : body)
 }
 
-function sendNothing(_request: IncomingMessage, response: ServerResponse): void {
+function sendNothing(response: ServerResponse): void {
   const body = '404 page not found\n'
   response.writeHead(404, {
     'Content-Type': 'text/plain; charset=utf-8',

@@ -22,7 +22,7 @@ export function authorizationCodeOf(provider: Provider, { audit, lifetime }: { a
     declare nonce?: string
 
     static override get IN_PAYLOAD(): string[] {
-      return [...super.IN_PAYLOAD, 'source']
+      return [...Base.IN_PAYLOAD, 'source']
     }
 
     static expiresIn(): number {
@@ -49,7 +49,9 @@ export function authorizationCodeOf(provider: Provider, { audit, lifetime }: { a
     }
 
     static override async find<T>(this: { new (...args: never[]): T }, value: string, options?: object) {
-      const code = (await Base.find.call(this as never, value, options as never)) as AuthorizationCode | undefined
+      const code = (await Base.find.call(AuthorizationCode as never, value, options as never)) as
+        | AuthorizationCode
+        | undefined
       if (!code) return undefined
       const { client } = currentContext().oidc
       if (code.consumed !== undefined) await refuse(code, client?.clientId)

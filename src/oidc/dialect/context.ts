@@ -20,7 +20,10 @@ export const presentedHandle = 'presented'
 
 export const hashSecret = (secret: string): string => createHash('sha256').update(secret).digest('hex')
 
-export function contextOf(provider: Provider, clients: CredentialClients): typeof EngineContext {
+export function contextOf(
+  provider: Provider,
+  { clients, grantTypes }: { clients: CredentialClients; grantTypes: readonly string[] },
+): typeof EngineContext {
   const Base = provider.OIDCContext
   class OIDCContext extends Base {
     #body: Fields | undefined
@@ -36,6 +39,11 @@ export function contextOf(provider: Provider, clients: CredentialClients): typeo
 
     override set body(fields: Fields) {
       const { ctx } = this as unknown as { ctx: CredentialContext }
+      const { grant_type: grantType } = fields
+      // Before who asks: Dex looks at it first, and so learns a client what is wrong.
+      if (this.route === 'token' && typeof grantType === 'string' && !grantTypes.includes(grantType)) {
+        throw new errors.UnsupportedGrantType()
+      }
       this.#body = present(ctx, this.route, credentials(ctx, { ...fields }, clients))
     }
   }

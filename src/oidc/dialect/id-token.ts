@@ -29,8 +29,9 @@ export function idTokenOf(provider: Provider, { keys, issuer, clients, lifetime 
       })
       await keys.ready()
       if (accessToken !== undefined) claims.at_hash = keys.halfHash(accessToken)
-      const code = this.ctx.oidc.params?.code
-      if (source.kind === 'code' && typeof code === 'string') claims.c_hash = keys.halfHash(code)
+      const { code, device_code: deviceCode } = this.ctx.oidc.params ?? {}
+      const redeemed = code ?? deviceCode
+      if (typeof redeemed === 'string') claims.c_hash = keys.halfHash(redeemed)
       return keys.sign(claims)
     }
 

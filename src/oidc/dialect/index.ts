@@ -25,7 +25,7 @@ export function applyDialect(provider: Provider, { options, clients, keys, issue
   const { issuer, lifetimes, grantTypes, refreshTokens, pkce } = options
   const tokens: TokenContext = { keys, issued, issuer, clients, lifetime: lifetimes.tokens }
   const models = {
-    OIDCContext: contextOf(provider, clients),
+    OIDCContext: contextOf(provider, { clients, grantTypes }),
     Client: clientOf(provider, { clients, grantTypes }),
     Session: sessionOf(provider),
     Grant: grantOf(provider),

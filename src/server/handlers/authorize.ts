@@ -5,9 +5,9 @@ import type { ConfiguredConnector } from '../../login/connectors.ts'
 import { describe, PageFailure } from '../../login/failures.ts'
 import { randomState } from '../../login/random.ts'
 import type { Stash } from '../../login/stash.ts'
-import { type AcceptedRequest, judgeAuthorization, pageModes } from '../../oidc/authorize.ts'
+import { type AcceptedRequest, judgeAuthorization, type Mode, modes } from '../../oidc/authorize.ts'
 import { paths } from '../../oidc/discovery.ts'
-import { answerAddress, outOfBand } from '../../oidc/redirects.ts'
+import { answerAddress, redirectTo } from '../../oidc/redirects.ts'
 import { beginAuthorization } from '../../oidc/resume.ts'
 import { stateOf } from '../../oidc/state.ts'
 import { sendPage } from '../answer.ts'
@@ -48,8 +48,7 @@ export const authorizeForm =
   async (ctx: Context) => {
     const form = await readForm(ctx.req)
     for (const [name, value] of new URLSearchParams(ctx.querystring)) form.append(name, value)
-    ctx.status = 303
-    ctx.redirect(`${mount}${ctx.path}?${form}`)
+    redirectTo(ctx, `${mount}${ctx.path}?${form}`)
   }
 
 /** The connector that the address or `connector_id` names, or the only one; `undefined`: the person chooses. */
@@ -129,7 +128,7 @@ function refuse(
   { issuer, pages }: Services,
   refusal: {
     redirectUri: string
-    mode: string | undefined
+    mode: Mode
     state: string | undefined
     error: string
     description: string
@@ -137,25 +136,20 @@ function refuse(
 ): void {
   const { redirectUri, mode, state, error, description } = refusal
   const { requestId } = stateOf(ctx)
-  if (redirectUri === outOfBand) throw new PageFailure(400, `The request of your application failed: ${description}`)
+  if (mode === modes.outOfBand) throw new PageFailure(400, `The request of your application failed: ${description}`)
   const answer = {
     error,
     error_description: describe(description, requestId),
     ...(state !== undefined && { state }),
     iss: issuer,
   }
-  if (mode === pageModes.formPost) {
+  if (mode === modes.formPost) {
     sendPage(ctx, pages.post({ action: redirectUri, fields: answer, title: 'Back to the application' }), {
       targets: [new URL(redirectUri).origin],
     })
     return
   }
-  ctx.status = 303
-  ctx.redirect(
-    mode === 'fragment'
-      ? `${redirectUri.split('#', 1)[0]}#${new URLSearchParams(answer)}`
-      : answerAddress(redirectUri, answer),
-  )
+  redirectTo(ctx, answerAddress(redirectUri, answer, mode === modes.fragment ? 'fragment' : 'query'))
 }
 
 /** What the client asked of the login itself. */

@@ -5,6 +5,7 @@ import { PageFailure } from '../../login/failures.ts'
 import { randomState } from '../../login/random.ts'
 import type { Stash } from '../../login/stash.ts'
 import { findDevice, type WaitingDevice } from '../../oidc/device.ts'
+import { redirectTo } from '../../oidc/redirects.ts'
 import { stateOf } from '../../oidc/state.ts'
 import { sendPage } from '../answer.ts'
 import { jarOf } from '../cookies.ts'
@@ -105,8 +106,7 @@ async function depart(ctx: Context, services: Services, stash: Stash, connector:
   try {
     const address = await flow.start(connector, stash, {})
     await stashes.save(stash, jarOf(ctx))
-    ctx.status = 303
-    ctx.redirect(address)
+    redirectTo(ctx, address)
   } catch (error) {
     await failLogin(ctx, async () => {}, services, stash, error)
   }

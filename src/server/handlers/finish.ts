@@ -4,7 +4,7 @@ import { asFailure, describe, failureTable, PageFailure, pageOf } from '../../lo
 import { type Login, personOf } from '../../login/identity.ts'
 import type { Stash } from '../../login/stash.ts'
 import { decideDevice } from '../../oidc/device.ts'
-import { answerAddress, formTarget } from '../../oidc/redirects.ts'
+import { answerAddress, formTarget, redirectTo } from '../../oidc/redirects.ts'
 import { resumeAuthorization } from '../../oidc/resume.ts'
 import { openUnit } from '../../storage/unit.ts'
 import { sendPage } from '../answer.ts'
@@ -26,8 +26,7 @@ export async function finishLogin(
   if (stash.purpose.kind === 'authorize') return resume(ctx, next, services, stash, { login, approved: false })
   if (services.login.skipApprovalScreen) return finishDevice(ctx, services, stash, login)
   await services.stashes.save(stash, jarOf(ctx))
-  ctx.status = 303
-  ctx.redirect(approvalAddress(services, stash))
+  redirectTo(ctx, approvalAddress(services, stash))
 }
 
 export const approvalAddress = ({ mount }: Pick<Services, 'mount'>, { state }: Stash): string =>

@@ -3,6 +3,7 @@ import type { Context, Next } from 'koa'
 import { PageFailure } from '../../login/failures.ts'
 import { randomState } from '../../login/random.ts'
 import type { Stash } from '../../login/stash.ts'
+import { redirectTo } from '../../oidc/redirects.ts'
 import { sendPage } from '../answer.ts'
 import { jarOf } from '../cookies.ts'
 import { readForm, requireOwnForm } from '../form.ts'
@@ -43,8 +44,7 @@ export const callbackForm =
     const expiresAt = Math.floor(now().getTime() / 1000) + postedLifetime
     const record = { expiresAt, index: {}, body: { form: form.toString() } }
     await driver.commit([{ do: 'create', kind: 'login', id: `posted ${handle}`, record }])
-    ctx.status = 303
-    ctx.redirect(`${mount}${ctx.path}?posted=${handle}`)
+    redirectTo(ctx, `${mount}${ctx.path}?posted=${handle}`)
   }
 
 /** Seconds. */
