@@ -10,8 +10,8 @@ import { randomState } from './random.ts'
 
 /** What the login is for. */
 export type Purpose =
-  /** An authorization request; `request` is the provider's own record of it, `seed` what the code is made from. */
-  | { kind: 'authorize'; request: Json; seed: string }
+  /** An authorization request that was judged good; `seed` is what its code is made from. */
+  | { kind: 'authorize'; params: Record<string, string>; seed: string; askApproval: boolean }
   /** A device that waits; `id` names its request in the store. */
   | { kind: 'device'; id: string }
 
@@ -92,7 +92,7 @@ export function openStashes({ sealer, driver, mount, secure, now }: StashContext
         if (!stored.ok) throw new Error('a new random handle was taken already')
         sealed = sealer.seal({ handle }, purposeOf(stash.state))
       }
-      const value = `${seconds().toString(36)}.${sealed}`
+      const value = `${now().getTime().toString(36)}.${sealed}`
       jar.append(write(name, value, maxAge))
       for (const old of surplus(jar.header, name, value.length)) jar.append(write(old, '', 0))
     },

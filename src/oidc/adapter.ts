@@ -18,29 +18,11 @@ type Payload = Record<string, Json>
 
 /** Kinds of the engine that are kept; a kind that is not here is not in use, and storing it is a defect. */
 const adapters: Readonly<Record<string, () => Adapter>> = {
-  Interaction: interactions,
   AuthorizationCode: codes,
 }
 
 /** For the engine's `adapter` option. */
 export const adapterOf = (name: string): Adapter => adapters[name]?.() ?? nothing(name)
-
-/** An authorization request in progress travels with the browser: see `login/stash.ts`. */
-function interactions(): Adapter {
-  return {
-    ...nothing('Interaction'),
-    async upsert(_id, payload) {
-      currentState().interaction = { payload: payload as Payload }
-    },
-    async find(id) {
-      const { interaction } = currentState()
-      if (interaction?.payload.jti !== id) return undefined
-      const { payload, result } = interaction
-      return (result ? { ...payload, result } : payload) as AdapterPayload
-    },
-    async destroy() {},
-  }
-}
 
 function codes(): Adapter {
   return {
@@ -52,7 +34,8 @@ function codes(): Adapter {
         index: { grant: String(payload.grantId) },
         body,
       }
-      // Taken already means that this login was finished before: it gives no second code.
+      // Taken already means that this login was finished before: it gives no second code. Later than a code lives only an
+      // upstream that takes its own code twice would let somebody finish it again, in the browser that did so before.
       currentState().unit.create('code', idOf(id), record)
     },
     async find(id) {

@@ -30,6 +30,8 @@ export interface AcceptedRequest {
   params: AuthorizationParams
   /** The person has to approve even where the operator switched that off. */
   askApproval: boolean
+  /** Languages for the pages, best first. */
+  locales: string[]
 }
 
 export type Judgement =
@@ -192,6 +194,10 @@ function accept(params: AuthorizationParams, client: ClientOptions, redirectUri:
     redirectUri,
     scopes: splitScopes(params.scope),
     askApproval,
+    locales: (ui_locales ?? '')
+      .split(' ')
+      .filter((tag) => tag !== '')
+      .slice(0, 10),
     params: {
       client_id: client.id,
       redirect_uri: redirectUri,
@@ -200,8 +206,6 @@ function accept(params: AuthorizationParams, client: ClientOptions, redirectUri:
       response_mode: mode,
       ...(state !== undefined && { state }),
       ...(nonce !== undefined && { nonce }),
-      ...(ui_locales !== undefined && { ui_locales }),
-      ...(askApproval && { prompt: 'consent' }),
       ...challenge(params),
     },
   }

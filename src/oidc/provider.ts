@@ -4,7 +4,6 @@ import { type Configuration, errors, interactionPolicy, type KoaContextWithOIDC,
 import type { Logger } from '../lib/logger.ts'
 import type { ConnectorData } from '../login/connector-data.ts'
 import type { Connectors } from '../login/connectors.ts'
-import { asFailure, describe, failureTable } from '../login/failures.ts'
 import type { Audit } from '../telemetry/audit.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { adapterOf } from './adapter.ts'
@@ -31,7 +30,6 @@ export interface ProviderContext {
   issued: IssuedTokens
   connectors: Connectors
   connectorData: ConnectorData
-  skipApprovalScreen: boolean
   /** What is shown in the browser; given by the server. */
   answers: Answers
   audit: Audit
@@ -39,10 +37,8 @@ export interface ProviderContext {
   log: Logger
 }
 
-/** Answers that are pages, and where the browser goes to log in or to approve. */
+/** Answers that are pages. */
 export interface Answers {
-  /** The address at which the interaction goes on; the state's stash is complete and is saved by it. */
-  interact(ctx: KoaContextWithOIDC, prompt: 'login' | 'consent'): Promise<string>
   /** `response_mode=form_post` (OAuth 2.0 Form Post Response Mode). */
   post(ctx: KoaContextWithOIDC, action: string, fields: Record<string, string>): void
   /** Out-of-band: the code is shown. */
@@ -78,7 +74,7 @@ export function openProvider(context: ProviderContext): Provider {
 }
 
 function configurationOf(context: ProviderContext): Configuration {
-  const { options, clients, skipApprovalScreen, answers } = context
+  const { options, clients, answers } = context
   const { grantTypes, lifetimes, refreshTokens } = options
   return {
     adapter: adapterOf,
@@ -123,8 +119,10 @@ function configurationOf(context: ProviderContext): Configuration {
       resourceIndicators: { enabled: false },
     },
     interactions: {
-      policy: [loginPrompt(), approvalPrompt(skipApprovalScreen)],
-      url: (ctx, { prompt }) => interact(ctx, prompt.name === 'consent' ? 'consent' : 'login'),
+      policy: [loginPrompt()],
+      url: () => {
+        throw new Error('the engine was asked for a code before the person was known')
+      },
     },
     loadExistingGrant: (ctx) => grantFor(ctx),
     findAccount: async (_ctx, accountId, token) => {
@@ -142,14 +140,6 @@ function configurationOf(context: ProviderContext): Configuration {
     renderError: (ctx, _out, error) => answers.fail(ctx, error as Parameters<Answers['fail']>[1]),
   }
 
-  async function interact(ctx: KoaContextWithOIDC, prompt: 'login' | 'consent'): Promise<string> {
-    try {
-      return await answers.interact(ctx, prompt)
-    } catch (error) {
-      throw engineErrorOf(error, stateOf(ctx).requestId)
-    }
-  }
-
   function mayIntrospect(
     _ctx: unknown,
     client: { clientId: string },
@@ -161,31 +151,13 @@ function configurationOf(context: ProviderContext): Configuration {
   }
 }
 
-/** A connector's failure as the engine answers one: at the client, with the request's number for the operator. */
-function engineErrorOf(error: unknown, requestId: string): unknown {
-  const known = asFailure(error)
-  if (!known) return error
-  const { client, message } = failureTable[known.code]
-  return new errors.CustomOIDCProviderError(client, describe(known.details.safe ?? message, requestId), {
-    cause: known,
-  })
-}
-
 const deviceGrant = 'urn:ietf:params:oauth:grant-type:device_code'
 
-/** Somebody has to be known; who it is comes from the login that just ended. */
+/** A safeguard: nobody gets here whose login has not ended, since pages of ours come first. */
 const loginPrompt = () =>
   new Prompt(
-    { name: 'login', requestable: true },
-    new Check('no_session', 'the end-user has to log in', (ctx) => ctx.oidc.session?.accountId === undefined),
-  )
-
-const approvalPrompt = (skipApprovalScreen: boolean) =>
-  new Prompt(
-    { name: 'consent', requestable: true },
-    new Check('not_approved', 'the end-user has to approve the client', (ctx) => {
-      return !skipApprovalScreen && ctx.oidc.result?.consent === undefined
-    }),
+    { name: 'login' },
+    new Check('no_session', 'the end-user has to log in', 'login_required', (ctx) => !ctx.oidc.session?.accountId),
   )
 
 /** A grant of this request alone; its id ties the code to the tokens that come of it. */

@@ -1,10 +1,6 @@
 /** What one request carries through the provider; lives in `ctx.state`. */
 import { type KoaContextWithOIDC, Provider } from 'oidc-provider'
-import type { Wishes } from '../../connectors/contract.ts'
-import type { Json } from '../lib/json.ts'
-import type { ConfiguredConnector } from '../login/connectors.ts'
 import type { Login } from '../login/identity.ts'
-import type { Stash } from '../login/stash.ts'
 import type { Unit } from '../storage/unit.ts'
 
 /** What a code, a device grant or a refresh token stands for. */
@@ -16,15 +12,19 @@ export interface GrantSource {
   nonce?: string
 }
 
+/** A login at its end, as the engine is shown it. */
+export interface FinishedLogin {
+  login: Login
+  scopes: string[]
+  /** What the code is made from. */
+  seed: string
+}
+
 export interface RequestState {
   requestId: string
   unit: Unit
-  /** The provider's record of the authorization request that goes on, and what the person answered. */
-  interaction?: { payload: Record<string, Json>; result?: Record<string, Json> }
-  /** The login that the browser has in hand, opened from its cookie or about to be sealed into it. */
-  stash?: Stash
-  /** By which connector the person is about to log in, and what the client wishes of that. */
-  departure?: { connector: ConfiguredConnector; wishes: Wishes }
+  /** The login that a code is issued for: the person is known and, where that is asked for, has approved. */
+  finished?: FinishedLogin
   /** What the tokens of this request are made from. */
   source?: GrantSource
   /** The access token that was just made, for `at_hash`. */

@@ -29,7 +29,8 @@ export function sendPage(ctx: Context, html: string, { status = 200, targets = [
   ctx.type = 'text/html; charset=utf-8'
   ctx.set('Content-Security-Policy', pagePolicy(targets))
   ctx.set('X-Frame-Options', 'DENY')
-  ctx.set('Referrer-Policy', 'no-referrer')
+  // Not `no-referrer`: browsers would then hide the origin of our own forms as well, see `requireOwnForm`.
+  ctx.set('Referrer-Policy', 'same-origin')
   ctx.set('Cache-Control', 'no-store')
   ctx.body = html
 }

@@ -1,39 +1,18 @@
-/** What the engine's answers look like in a browser, and where its interactions go on. */
+/** What the engine's answers look like in a browser. */
 import type { Context } from 'koa'
 import type { Logger } from '../lib/logger.ts'
 import { asFailure, PageFailure } from '../login/failures.ts'
-import type { LoginFlow } from '../login/flow.ts'
 import type { Pages } from '../login/pages.ts'
-import type { Stashes } from '../login/stash.ts'
 import type { Answers } from '../oidc/provider.ts'
-import { requestToCarry } from '../oidc/resume.ts'
-import { stateOf } from '../oidc/state.ts'
 import { sendFailure, sendPage } from './answer.ts'
-import { jarOf } from './cookies.ts'
-import { approvalAddress } from './handlers/finish.ts'
 
 export interface AnswersContext {
-  flow: LoginFlow
-  stashes: Stashes
   pages: Pages
-  mount: string
   log: Logger
 }
 
-export function openAnswers({ flow, stashes, pages, mount, log }: AnswersContext): Answers {
+export function openAnswers({ pages, log }: AnswersContext): Answers {
   return {
-    async interact(ctx, prompt) {
-      const { stash, departure } = stateOf(ctx)
-      if (stash?.purpose.kind !== 'authorize') throw new Error('no login was prepared')
-      stash.purpose.request = requestToCarry(ctx)
-      let address: string
-      if (prompt === 'consent') address = approvalAddress({ mount }, stash)
-      else if (departure) address = await flow.start(departure.connector, stash, departure.wishes)
-      else throw new Error('no connector was chosen')
-      await stashes.save(stash, jarOf(ctx as Context))
-      return address
-    },
-
     post(ctx, action, fields) {
       const page = { action, fields, title: 'Back to the application' }
       sendPage(ctx as Context, pages.post(page), { targets: [new URL(action).origin] })

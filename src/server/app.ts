@@ -93,7 +93,7 @@ export async function openApp(context: AppContext): Promise<App> {
   const flow = openLoginFlow({ connectors, connectorData, issuer, mount, audit, metrics, log, now })
   const stashes = openStashes({ sealer, driver, mount, secure: protocol === 'https:', now })
   const addressOf = clientAddress(web.clientAddress)
-  const answers = openAnswers({ flow, stashes, pages, mount, log })
+  const answers = openAnswers({ pages, log })
   const provider = openProvider({
     options: oidc,
     clients,
@@ -101,7 +101,6 @@ export async function openApp(context: AppContext): Promise<App> {
     issued,
     connectors,
     connectorData,
-    skipApprovalScreen: login.skipApprovalScreen,
     answers,
     audit,
     metrics,

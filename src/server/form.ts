@@ -23,12 +23,12 @@ export async function readForm(request: IncomingMessage, limit = largestForm): P
 
 /**
  * Refuses a form that another site's page sent (login CSRF). Browsers say where a request comes from by themselves
- * (Fetch Metadata, `Sec-Fetch-Site`; the Fetch standard's `Origin`); programs that are no browsers say nothing.
+ * (Fetch Metadata, `Sec-Fetch-Site`; the Fetch standard's `Origin`); programs that are no browsers say nothing. An origin
+ * `null` is a frame in a sandbox or the like.
  */
 export function requireOwnForm(request: IncomingMessage, ownOrigin: string): void {
   const { 'sec-fetch-site': site, origin } = request.headers
-  const foreign =
-    site !== undefined ? site !== 'same-origin' : origin !== undefined && origin !== 'null' && origin !== ownOrigin
+  const foreign = site !== undefined ? site !== 'same-origin' : origin !== undefined && origin !== ownOrigin
   if (foreign) {
     throw new PageFailure(403, 'This form was sent by another site.', {
       next: 'If you were about to log in, go back to the application and start again.',

@@ -30,19 +30,20 @@ export function authorizationCodeOf(provider: Provider, { audit, lifetime }: { a
     }
 
     generateTokenId(): string {
-      const purpose = currentState().stash?.purpose
-      if (purpose?.kind !== 'authorize') throw new Error('a code is made without a login')
-      return hash('sha256', `code ${purpose.seed}`, 'base64url')
+      const { finished } = currentState()
+      if (!finished) throw new Error('a code is made without a login')
+      return hash('sha256', `code ${finished.seed}`, 'base64url')
     }
 
     override async save(): Promise<string> {
-      const { stash } = currentState()
-      if (!stash?.login) throw new Error('a code is made before the person is known')
-      this.scope = stash.scopes.join(' ')
+      const { finished } = currentState()
+      if (!finished) throw new Error('a code is made before the person is known')
+      const { login, scopes } = finished
+      this.scope = scopes.join(' ')
       this.source = {
         kind: 'code',
-        login: stash.login,
-        scopes: stash.scopes,
+        login,
+        scopes,
         ...(this.nonce !== undefined && { nonce: this.nonce }),
       }
       return super.save()

@@ -1,5 +1,10 @@
-/** Without single sign-on there is no session: the engine's is made for the request and gone with it. */
+/**
+ * Without single sign-on there is no session: the engine's is made for the request, with the login that has just ended, and
+ * is gone with it.
+ */
 import type { Session as EngineSession, Provider } from 'oidc-provider'
+import { stateOf } from '../state.ts'
+import { encodeSubject } from '../subject.ts'
 
 export function sessionOf(provider: Provider): typeof EngineSession {
   const Base = provider.Session
@@ -9,6 +14,12 @@ export function sessionOf(provider: Provider): typeof EngineSession {
 
     static override async get(ctx: Parameters<typeof Base.get>[0]): Promise<EngineSession> {
       const session = new Session()
+      const { finished } = stateOf(ctx)
+      if (finished) {
+        const { connectorId, identity, authTime } = finished.login
+        const { acr, amr } = identity.authentication ?? {}
+        session.loginAccount({ accountId: encodeSubject(identity.userId, connectorId), loginTs: authTime, acr, amr })
+      }
       ctx.oidc?.entity('Session', session)
       return session as unknown as EngineSession
     }

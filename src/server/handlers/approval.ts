@@ -1,14 +1,14 @@
 /** `/approval`: the person says whether the client may know who they are. */
 import type { Context, Next } from 'koa'
-import { describe, PageFailure } from '../../login/failures.ts'
+import { PageFailure } from '../../login/failures.ts'
 import { personOf } from '../../login/identity.ts'
 import { describeScopes, messagesFor } from '../../login/messages.ts'
 import type { Stash } from '../../login/stash.ts'
-import { stateOf } from '../../oidc/state.ts'
 import { sendPage } from '../answer.ts'
 import { readForm, requireOwnForm } from '../form.ts'
 import type { Services } from '../services.ts'
-import { finishDevice, resume, targetsOf } from './finish.ts'
+import { targetsOf } from './client-answer.ts'
+import { grant, refuse } from './finish.ts'
 import { stashOf } from './login.ts'
 
 type KnownStash = Stash & { login: NonNullable<Stash['login']> }
@@ -41,10 +41,9 @@ export const approve = (services: Services) => async (ctx: Context, next: Next) 
   requireOwnForm(ctx.req, origin)
   const form = await readForm(ctx.req, 64 * 1024)
   const stash = await knownStash(ctx, services, form.get('state'))
-  const { login, clientId, scopes, purpose } = stash
+  const { login, clientId, scopes } = stash
   const approved = form.get('approval') === 'approve'
   audit({ type: approved ? 'approval_given' : 'approval_refused', client_id: clientId, scopes, ...personOf(login) })
-  if (purpose.kind === 'device') return finishDevice(ctx, services, stash, approved ? login : undefined)
-  const refusal = { error: 'access_denied', description: describe('The person refused access', stateOf(ctx).requestId) }
-  await resume(ctx, next, services, stash, approved ? { login, approved } : refusal)
+  if (approved) await grant(ctx, next, services, stash, login)
+  else await refuse(ctx, services, stash, { error: 'access_denied', description: 'The person refused access' })
 }

@@ -1,22 +1,23 @@
 /** `/auth` and `/auth/{connector}`: the authorization endpoint (OpenID Connect Core, 3.1.2.1), up to the departure. */
-import type { Context, Next } from 'koa'
+import type { Context } from 'koa'
 import type { Wishes } from '../../../connectors/contract.ts'
 import type { ConfiguredConnector } from '../../login/connectors.ts'
-import { describe, PageFailure } from '../../login/failures.ts'
+import { PageFailure } from '../../login/failures.ts'
 import { randomState } from '../../login/random.ts'
 import type { Stash } from '../../login/stash.ts'
-import { type AcceptedRequest, judgeAuthorization, type Mode, modes } from '../../oidc/authorize.ts'
+import { type AcceptedRequest, judgeAuthorization } from '../../oidc/authorize.ts'
 import { paths } from '../../oidc/discovery.ts'
-import { answerAddress, redirectTo } from '../../oidc/redirects.ts'
-import { beginAuthorization } from '../../oidc/resume.ts'
-import { stateOf } from '../../oidc/state.ts'
+import { redirectTo } from '../../oidc/redirects.ts'
 import { sendPage } from '../answer.ts'
+import { jarOf } from '../cookies.ts'
 import { readForm } from '../form.ts'
 import type { Services } from '../services.ts'
+import { refuseClient } from './client-answer.ts'
+import { failLogin } from './finish.ts'
 
 type Sources = Record<string, string | string[] | undefined>
 
-export const authorize = (services: Services) => async (ctx: Context, next: Next) => {
+export const authorize = (services: Services) => async (ctx: Context) => {
   const { clients, oidc, keys, issuer, connectors } = services
   const sources = ctx.query as Sources
   const judgement = await judgeAuthorization(sources, {
@@ -26,20 +27,13 @@ export const authorize = (services: Services) => async (ctx: Context, next: Next
   })
   if (!judgement.accepted) {
     if ('status' in judgement) throw new PageFailure(judgement.status, judgement.message, { next: judgement.next })
-    return refuse(ctx, services, judgement)
+    const { error, description } = judgement
+    return refuseClient(ctx, services, judgement, { error, description })
   }
   const usable = connectors.allowed(judgement.client, 'authorization_code')
   const wanted = connectorOf(ctx, sources, usable, services)
   if (wanted === undefined) return showChoice(ctx, services, judgement, sources, usable)
-  await depart(
-    ctx,
-    next,
-    services,
-    judgement,
-    wanted,
-    sources,
-    usable.length > 1 ? backUrl(services, sources) : undefined,
-  )
+  await depart(ctx, services, judgement, wanted, sources, usable.length > 1)
 }
 
 /** A form is answered by the same request as GET, so that cookies stay Lax. */
@@ -80,7 +74,7 @@ function connectorOf(
 function showChoice(
   ctx: Context,
   { mount, pages }: Services,
-  { client, params }: AcceptedRequest,
+  { client, locales }: AcceptedRequest,
   sources: Sources,
   usable: readonly ConfiguredConnector[],
 ): void {
@@ -94,72 +88,45 @@ function showChoice(
       url: `${mount}${paths.authorization}/${encodeURIComponent(id)}?${query}`,
     })),
   }
-  sendPage(ctx, pages.choose(page, localesOf(params.ui_locales)))
+  sendPage(ctx, pages.choose(page, locales))
 }
 
 async function depart(
   ctx: Context,
-  next: Next,
-  { now, oidc }: Services,
-  { client, params, scopes }: AcceptedRequest,
+  services: Services,
+  { client, params, scopes, askApproval, locales }: AcceptedRequest,
   connector: ConfiguredConnector,
   sources: Sources,
-  backUrl: string | undefined,
+  hasChoice: boolean,
 ): Promise<void> {
-  const state = stateOf(ctx)
-  const locales = localesOf(params.ui_locales)
+  const { now, oidc, flow, stashes } = services
   const stash: Stash = {
     state: randomState(),
     connectorId: connector.id,
     clientId: client.id,
     scopes,
-    purpose: { kind: 'authorize', request: null, seed: randomState() },
+    purpose: { kind: 'authorize', params, seed: randomState(), askApproval },
     expiresAt: Math.floor(now().getTime() / 1000 + oidc.lifetimes.authRequests),
-    ...(backUrl !== undefined && { backUrl }),
     ...(locales.length > 0 && { locales }),
+    // Only a page of ours can offer another choice.
+    ...(hasChoice && connector.opened?.style === 'password' && { backUrl: backUrl(services, sources) }),
   }
-  state.stash = stash
-  state.departure = { connector, wishes: wishesOf(sources) }
-  await beginAuthorization(ctx, next, params)
-}
-
-function refuse(
-  ctx: Context,
-  { issuer, pages }: Services,
-  refusal: {
-    redirectUri: string
-    mode: Mode
-    state: string | undefined
-    error: string
-    description: string
-  },
-): void {
-  const { redirectUri, mode, state, error, description } = refusal
-  const { requestId } = stateOf(ctx)
-  if (mode === modes.outOfBand) throw new PageFailure(400, `The request of your application failed: ${description}`)
-  const answer = {
-    error,
-    error_description: describe(description, requestId),
-    ...(state !== undefined && { state }),
-    iss: issuer,
+  try {
+    const address = await flow.start(connector, stash, wishesOf(sources, locales))
+    await stashes.save(stash, jarOf(ctx))
+    redirectTo(ctx, address)
+  } catch (error) {
+    await failLogin(ctx, services, stash, error)
   }
-  if (mode === modes.formPost) {
-    sendPage(ctx, pages.post({ action: redirectUri, fields: answer, title: 'Back to the application' }), {
-      targets: [new URL(redirectUri).origin],
-    })
-    return
-  }
-  redirectTo(ctx, answerAddress(redirectUri, answer, mode === modes.fragment ? 'fragment' : 'query'))
 }
 
 /** What the client asked of the login itself. */
-function wishesOf(sources: Sources): Wishes {
+function wishesOf(sources: Sources, uiLocales: string[]): Wishes {
   const text = (name: string): string | undefined => {
     const value = sources[name]
     return typeof value === 'string' && value !== '' ? value : undefined
   }
   const [prompt, maxAge, acrValues, loginHint] = ['prompt', 'max_age', 'acr_values', 'login_hint'].map(text)
-  const uiLocales = localesOf(text('ui_locales'))
   return {
     ...(prompt !== undefined && { prompt }),
     ...(maxAge !== undefined && { maxAge: Number(maxAge) }),
@@ -168,12 +135,6 @@ function wishesOf(sources: Sources): Wishes {
     ...(loginHint !== undefined && { loginHint }),
   }
 }
-
-const localesOf = (text: string | undefined): string[] =>
-  (text ?? '')
-    .split(' ')
-    .filter((tag) => tag !== '')
-    .slice(0, 10)
 
 const backUrl = ({ mount }: Services, sources: Sources): string =>
   `${mount}${paths.authorization}?${queryWithout(sources, 'connector_id')}`

@@ -108,6 +108,6 @@ async function depart(ctx: Context, services: Services, stash: Stash, connector:
     await stashes.save(stash, jarOf(ctx))
     redirectTo(ctx, address)
   } catch (error) {
-    await failLogin(ctx, async () => {}, services, stash, error)
+    await failLogin(ctx, services, stash, error)
   }
 }

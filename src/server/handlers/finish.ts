@@ -1,15 +1,16 @@
 /** What follows when a person is known, or was refused: back to the client, to an approval page, or to the waiting device. */
 import type { Context, Next } from 'koa'
-import { asFailure, describe, failureTable, PageFailure, pageOf } from '../../login/failures.ts'
+import { asFailure, failureTable, PageFailure, pageOf } from '../../login/failures.ts'
 import { type Login, personOf } from '../../login/identity.ts'
 import type { Stash } from '../../login/stash.ts'
 import { decideDevice } from '../../oidc/device.ts'
-import { answerAddress, formTarget, redirectTo } from '../../oidc/redirects.ts'
-import { resumeAuthorization } from '../../oidc/resume.ts'
+import { issueCode } from '../../oidc/issue.ts'
+import { redirectTo } from '../../oidc/redirects.ts'
 import { openUnit } from '../../storage/unit.ts'
 import { sendPage } from '../answer.ts'
 import { jarOf } from '../cookies.ts'
 import type { Services } from '../services.ts'
+import { type ClientError, refuseClient, returnOf, wayBack } from './client-answer.ts'
 
 /** The person is known. */
 export async function finishLogin(
@@ -23,28 +24,27 @@ export async function finishLogin(
   // What was needed for the way to the upstream is done with.
   delete stash.memo
   delete stash.post
-  if (stash.purpose.kind === 'authorize') return resume(ctx, next, services, stash, { login, approved: false })
-  if (services.login.skipApprovalScreen) return finishDevice(ctx, services, stash, login)
+  const { purpose } = stash
+  const asked = purpose.kind === 'authorize' && purpose.askApproval
+  if (services.login.skipApprovalScreen && !asked) return grant(ctx, next, services, stash, login)
   await services.stashes.save(stash, jarOf(ctx))
-  redirectTo(ctx, approvalAddress(services, stash))
+  redirectTo(ctx, `${services.mount}/approval?state=${stash.state}`)
 }
 
-export const approvalAddress = ({ mount }: Pick<Services, 'mount'>, { state }: Stash): string =>
-  `${mount}/approval?state=${state}`
+/** The person is known and, where they were asked, has approved: the login is over. */
+export async function grant(ctx: Context, next: Next, services: Services, stash: Stash, login: Login): Promise<void> {
+  const { purpose, scopes, state } = stash
+  if (purpose.kind === 'device') return finishDevice(ctx, services, stash, login)
+  services.stashes.drop(state, jarOf(ctx))
+  await issueCode(ctx, next, purpose.params, { login, scopes, seed: purpose.seed })
+}
 
-type Answer = { login: Login; approved: boolean } | { error: string; description: string }
-
-/** Goes on at the engine; if that ends at the client the login is over, and so is its cookie. */
-export async function resume(
-  ctx: Context,
-  next: Next,
-  services: Services,
-  stash: Stash,
-  answer: Answer,
-): Promise<void> {
-  const { provider, stashes } = services
-  await resumeAuthorization(provider, ctx, next, stash, answer)
-  if (ctx.response.get('Location') !== approvalAddress(services, stash)) stashes.drop(stash.state, jarOf(ctx))
+/** The person, or the upstream, said no. */
+export async function refuse(ctx: Context, services: Services, stash: Stash, error: ClientError): Promise<void> {
+  const to = returnOf(stash)
+  if (!to) return finishDevice(ctx, services, stash, undefined)
+  services.stashes.drop(stash.state, jarOf(ctx))
+  refuseClient(ctx, services, to, error)
 }
 
 /** The device gets its answer at its next poll. */
@@ -85,55 +85,19 @@ export async function finishDevice(
  * The login did not succeed. The client hears of it at once, since command lines hang otherwise; the person sees a page
  * where they can mend it themselves, with a button that leads to the client, and where a device waits.
  */
-export async function failLogin(
-  ctx: Context,
-  next: Next,
-  services: Services,
-  stash: Stash,
-  error: unknown,
-): Promise<void> {
+export async function failLogin(ctx: Context, services: Services, stash: Stash, error: unknown): Promise<void> {
   const known = asFailure(error)
   if (!known) throw error
-  const { log, stashes, issuer } = services
+  const { log, stashes } = services
   const { level, client, message, repairable } = failureTable[known.code]
-  const requestId = (ctx.state as { requestId: string }).requestId
   log[level]('failed to authenticate', {
     connector_id: stash.connectorId,
     reason: known.code,
     upstream_code: known.details.upstreamCode,
     err: known,
   })
-  const description = describe(known.details.safe ?? message, requestId)
-  if (stash.purpose.kind === 'authorize' && !repairable) {
-    return resume(ctx, next, services, stash, { error: client, description })
-  }
+  const told = { error: client, description: known.details.safe ?? message }
+  if (stash.purpose.kind === 'authorize' && !repairable) return refuse(ctx, services, stash, told)
   stashes.drop(stash.state, jarOf(ctx))
-  const request = requestOf(stash)
-  const target = request && formTarget(request.redirectUri)
-  const button = target
-    ? {
-        href: answerAddress(request.redirectUri, {
-          error: client,
-          error_description: description,
-          state: request.state,
-          iss: issuer,
-        }),
-        text: `Back to ${services.clients.get(stash.clientId)?.name ?? 'the application'}`,
-      }
-    : undefined
-  throw pageOf(known, button)
-}
-
-/** Where the request of a stash returns to, and its state. */
-export function requestOf({ purpose }: Stash): { redirectUri: string; state: string | undefined } | undefined {
-  if (purpose.kind !== 'authorize') return undefined
-  const { params } = purpose.request as { params: { redirect_uri: string; state?: string } }
-  return { redirectUri: params.redirect_uri, state: params.state }
-}
-
-/** Where the forms of a login's pages lead in the end. */
-export function targetsOf(stash: Stash): string[] {
-  const request = requestOf(stash)
-  const target = request && formTarget(request.redirectUri)
-  return target === undefined ? [] : [target]
+  throw pageOf(known, wayBack(ctx, services, stash, told))
 }

@@ -8,7 +8,8 @@ import { sendPage } from '../answer.ts'
 import { jarOf } from '../cookies.ts'
 import { readForm, requireOwnForm } from '../form.ts'
 import type { Services } from '../services.ts'
-import { failLogin, finishLogin, targetsOf } from './finish.ts'
+import { targetsOf } from './client-answer.ts'
+import { failLogin, finishLogin } from './finish.ts'
 
 const startAgain = 'Go back to the application and log in again. Cookies must be allowed for this site.'
 
@@ -72,7 +73,7 @@ async function arrive(ctx: Context, next: Next, services: Services, params: URLS
     const login = await services.flow.finish(stash, { params, headers: named === undefined ? new Map() : headers })
     await finishLogin(ctx, next, services, stash, login)
   } catch (error) {
-    await failLogin(ctx, next, services, stash, error)
+    await failLogin(ctx, services, stash, error)
   }
 }
 
@@ -142,7 +143,7 @@ export const password = (services: Services) => async (ctx: Context, next: Next)
     await limits.passwordAccepted(connectorId, attempt)
     await finishLogin(ctx, next, services, stash, login)
   } catch (error) {
-    await failLogin(ctx, next, services, stash, error)
+    await failLogin(ctx, services, stash, error)
   }
 }
 
