@@ -55,7 +55,7 @@ async function measure(program: Program, upstream: string, results: Results): Pr
     for (const scenario of scenarios) {
       const operations = await prepare(scenario, server, LANES)
       await drive(server, operations, Math.ceil(scenario.warmUp * scale))
-      add(scenario.key, await drive(server, operations, OPERATIONS))
+      add(scenario.key, await drive(server, operations, OPERATIONS * (scenario.factor ?? 1)))
     }
     results.addMemory(program.name, server.memory())
   } finally {

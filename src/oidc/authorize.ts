@@ -127,7 +127,7 @@ function challengeFault(
   const { code_challenge: challenge, code_challenge_method: method } = params
   if (challenge === undefined) {
     if (method !== undefined) return ['invalid_request', 'code_challenge_method without code_challenge']
-    if (client.public || pkce.enforce) return ['invalid_request', 'PKCE is required: code_challenge must be sent']
+    if (needsChallenge(client, pkce)) return ['invalid_request', 'PKCE is required: code_challenge must be sent']
     return undefined
   }
   if (!pkce.methods.includes((method ?? 'plain') as 'S256')) {
@@ -138,6 +138,9 @@ function challengeFault(
   }
   return undefined
 }
+
+const needsChallenge = (client: ClientOptions, { enforce }: JudgeContext['pkce']): boolean =>
+  client.pkce === undefined ? client.public || enforce : client.pkce === 'required'
 
 function scopeFault(params: AuthorizationParams, client: ClientOptions, { clients }: JudgeContext): Fault | undefined {
   const scopes = splitScopes(params.scope)

@@ -19,12 +19,28 @@ export interface IssuedContext {
 
 /** Longer ones are nobody's: ours are bounded by the groups of one person. */
 const longestToken = 64 * 1024
+/** Tokens whose signature was found good lately; a gateway brings the same one again and again. */
+const remembered = 1000
 
 export function openIssuedTokens({ keys, driver, issuer, now }: IssuedContext): IssuedTokens {
+  /** By the hash of the token, the oldest first. What can change (time, revocation) is looked at each time. */
+  const verified = new Map<string, Record<string, unknown>>()
+
+  const verify = async (token: string): Promise<Record<string, unknown> | undefined> => {
+    const id = idOf(token)
+    const known = verified.get(id)
+    if (known) return known
+    const claims = await keys.verify(token)
+    if (!claims) return undefined
+    if (verified.size >= remembered) verified.delete(verified.keys().next().value!)
+    verified.set(id, claims)
+    return claims
+  }
+
   return {
     async read(token) {
       if (token.length > longestToken) return undefined
-      const claims = await keys.verify(token)
+      const claims = await verify(token)
       if (!claims || claims.iss !== issuer) return undefined
       const { sub, jti, iat, exp } = claims
       if (typeof sub !== 'string' || typeof jti !== 'string') return undefined

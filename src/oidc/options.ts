@@ -5,6 +5,8 @@ export interface ClientOptions {
   secret?: string
   name: string
   public: boolean
+  /** Absent: required of public clients and where `pkce.enforce` says so. */
+  pkce?: 'required' | 'optional'
   redirectURIs: string[]
   trustedPeers: string[]
   logoURL?: string

@@ -72,6 +72,16 @@ describe('staticClients', () => {
     )
     assert.match(at(warnings, 'staticClients[0].redirectURIs[0]').message, /write http:\/\/localhost\/auth\/callback/)
   })
+  it('warn of a public client that may leave PKCE away', async () => {
+    const { warnings, settings } = await load(
+      clients('- {id: app, public: true, name: A, pkce: optional}\n- {id: web, secret: s, name: W, pkce: required}'),
+    )
+    assert.match(at(warnings, 'staticClients[0].pkce').message, /without PKCE/)
+    assert.deepEqual(
+      settings?.oidc.clients.map(({ pkce }) => pkce),
+      ['optional', 'required'],
+    )
+  })
   it('warn of peers and connectors that are not in the file', async () => {
     const { warnings } = await load(
       clients('- {id: app, public: true, name: A, trustedPeers: [apps], allowedConnectors: [x]}'),

@@ -20,6 +20,14 @@ export const client = Type.Object({
       description: 'An application that can keep no secret (browser, command line): PKCE instead.',
     }),
   ),
+  pkce: Type.Optional(
+    Type.Enum(['required', 'optional'], {
+      description:
+        'Whether a login needs PKCE. `optional` for a public client is for software that cannot do it: whoever catches its code can use it.',
+      'x-default': '`required` for public clients, else as `oauth2.pkce.enforce` says',
+      'x-own': true,
+    }),
+  ),
   trustedPeers: Type.Optional(listOf('Client ids that may ask for tokens with this client as audience.')),
   logoURL: Type.Optional(text('Picture of the client.')),
   allowedConnectors: Type.Optional(listOf('Connector ids that may be used; empty: all.')),

@@ -54,6 +54,12 @@ const readClient = (entry: Entry, pointer: string, reading: Reading): ClientOpti
     const doubt = doubtful(uri, isPublic)
     if (doubt) report.warn(child(child(pointer, 'redirectURIs'), index), doubt)
   }
+  if (isPublic && entry.pkce === 'optional') {
+    report.warn(
+      child(pointer, 'pkce'),
+      'lets a public client log in without PKCE: whoever catches its code can use it (RFC 9700, 2.1.1)',
+    )
+  }
   if (id === undefined) return undefined
   return {
     id,
@@ -62,6 +68,7 @@ const readClient = (entry: Entry, pointer: string, reading: Reading): ClientOpti
     public: isPublic,
     redirectURIs,
     trustedPeers: entry.trustedPeers ?? [],
+    ...(entry.pkce && { pkce: entry.pkce as 'required' | 'optional' }),
     ...(entry.logoURL && { logoURL: entry.logoURL }),
     allowedConnectors: entry.allowedConnectors ?? [],
   }

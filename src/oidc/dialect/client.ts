@@ -25,7 +25,8 @@ export function clientOf(
       if (known) return known
       const options = typeof id === 'string' ? clients.get(id) : undefined
       if (!options) return undefined
-      const client = new Client(metadataOf(options, grantTypes))
+      // Set afterwards: the engine refuses ids with letters outside ASCII, which Dex's files may have.
+      const client = Object.assign(new Client(metadataOf(options, grantTypes)), { clientId: options.id })
       made.set(id, client)
       return client
     },
@@ -33,9 +34,9 @@ export function clientOf(
 }
 
 /** What the engine is told of a client; its secret only as a hash. */
-function metadataOf({ id, name, secret }: ClientOptions, grantTypes: readonly string[]): ClientMetadata {
+function metadataOf({ name, secret }: ClientOptions, grantTypes: readonly string[]): ClientMetadata {
   return {
-    client_id: id,
+    client_id: 'client',
     client_name: name,
     redirect_uris: [noAddress],
     response_types: ['code'],

@@ -9,6 +9,8 @@ import { idOf, revoke } from '../adapter.ts'
 import { currentContext, currentState, type GrantSource } from '../state.ts'
 import { rememberGrantOf } from './grant.ts'
 
+/** Seconds that an authorization code lives; RFC 6749, 4.1.2 recommends at most ten minutes. */
+export const codeLifetime = 600
 /** Seconds in which a code that comes again is a client repeating itself, not a thief: nothing is revoked. */
 const grace = 10
 

@@ -4,7 +4,7 @@ import type { Audit } from '../../telemetry/audit.ts'
 import type { ClientOptions, OidcOptions } from '../options.ts'
 import { accessTokenOf, type TokenContext } from './access-token.ts'
 import { clientOf } from './client.ts'
-import { authorizationCodeOf } from './code.ts'
+import { authorizationCodeOf, codeLifetime } from './code.ts'
 import { contextOf } from './context.ts'
 import { deviceCodeOf } from './device-code.ts'
 import { grantOf } from './grant.ts'
@@ -17,9 +17,6 @@ export interface DialectContext extends Omit<TokenContext, 'issuer' | 'lifetime'
   clients: ReadonlyMap<string, ClientOptions>
   audit: Audit
 }
-
-/** Seconds that an authorization code lives; RFC 6749, 4.1.2 recommends at most ten minutes. */
-const codeLifetime = 600
 
 export function applyDialect(provider: Provider, { options, clients, keys, issued, audit }: DialectContext): void {
   const { issuer, lifetimes, grantTypes, refreshTokens, pkce } = options
