@@ -2,8 +2,10 @@
 import type { Context } from 'koa'
 import type { Logger } from '../lib/logger.ts'
 import { asFailure, PageFailure } from '../login/failures.ts'
+import { messagesFor } from '../login/messages.ts'
 import type { Pages } from '../login/pages.ts'
 import type { Answers } from '../oidc/provider.ts'
+import { formTarget } from '../oidc/redirects.ts'
 import { sendFailure, sendPage } from './answer.ts'
 
 export interface AnswersContext {
@@ -14,8 +16,8 @@ export interface AnswersContext {
 export function openAnswers({ pages, log }: AnswersContext): Answers {
   return {
     post(ctx, action, fields) {
-      const page = { action, fields, title: 'Back to the application' }
-      sendPage(ctx as Context, pages.post(page), { targets: [new URL(action).origin] })
+      const page = { action, fields, title: messagesFor().back() }
+      sendPage(ctx as Context, pages.post(page), { targets: [formTarget(action) ?? []].flat() })
     },
 
     copy(ctx, answer) {

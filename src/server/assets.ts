@@ -1,6 +1,7 @@
 /** Static files of the pages, read once at open and served from memory. */
 import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { extname, join } from 'node:path'
 import { themeFolder, viewsFolder } from '../login/pages.ts'
 
@@ -45,6 +46,22 @@ export function openAssets({ dir, theme, mount }: AssetOptions): (path: string) 
     if (existsSync(robots)) add('/robots.txt', readFileSync(robots))
   }
   return (path) => assets.get(path)
+}
+
+/** Answers with a file, or that the caller has it already. */
+export function sendAsset(request: IncomingMessage, response: ServerResponse, asset: Asset): void {
+  const { body, type, etag, cacheControl } = asset
+  if (request.method !== 'GET' && request.method !== 'HEAD') {
+    response.writeHead(405, { Allow: 'GET, HEAD', 'Content-Length': 0 }).end()
+    return
+  }
+  const headers = { ETag: etag, 'Cache-Control': cacheControl, 'X-Content-Type-Options': 'nosniff' }
+  if (request.headers['if-none-match'] === etag) {
+    response.writeHead(304, headers).end()
+    return
+  }
+  response.writeHead(200, { ...headers, 'Content-Type': type, 'Content-Length': body.length })
+  response.end(request.method === 'HEAD' ? undefined : body)
 }
 
 function asset(path: string, body: Buffer): Asset {

@@ -5,7 +5,7 @@ import { PageFailure } from '../login/failures.ts'
 /** Bytes; our own forms need a hundredth of it, an upstream's assertion may need a lot. */
 const largestForm = 256 * 1024
 
-/** @throws PageFailure 413 or 415 */
+/** @throws PageFailure 400, 413 or 415 */
 export async function readForm(request: IncomingMessage, limit = largestForm): Promise<URLSearchParams> {
   const type = request.headers['content-type']?.split(';', 1)[0]?.trim().toLowerCase()
   if (type !== undefined && type !== 'application/x-www-form-urlencoded') {
@@ -13,10 +13,16 @@ export async function readForm(request: IncomingMessage, limit = largestForm): P
   }
   const chunks: Buffer[] = []
   let size = 0
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    size += chunk.length
-    if (size > limit) throw new PageFailure(413, 'The form is too large.')
-    chunks.push(chunk)
+  try {
+    // The connection stays, or the browser would see that it broke instead of a page.
+    for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+      size += chunk.length
+      if (size > limit) throw new PageFailure(413, 'The form is too large.')
+      chunks.push(chunk)
+    }
+  } catch (error) {
+    if (error instanceof PageFailure) throw error
+    throw new PageFailure(400, 'The form did not arrive whole.', { cause: error })
   }
   return new URLSearchParams(Buffer.concat(chunks).toString('utf8'))
 }

@@ -3,7 +3,7 @@ import type { Middleware } from 'koa'
 import { paths } from '../oidc/discovery.ts'
 import { approvalPage, approve } from './handlers/approval.ts'
 import { authorize, authorizeForm } from './handlers/authorize.ts'
-import { deviceConnector, devicePage, verifyCode } from './handlers/device.ts'
+import { deviceChoice, deviceConnector, devicePage, verifyCode } from './handlers/device.ts'
 import { deviceAuthorization, introspection, revocation, token } from './handlers/engine.ts'
 import { callback, callbackForm, departByPost, password, passwordForm } from './handlers/login.ts'
 import { health, home, userinfo } from './handlers/programs.ts'
@@ -50,6 +50,7 @@ export const routes: readonly Route[] = [
   person('POST', '/approval', approve),
   person('GET', paths.device, devicePage),
   person('POST', '/device/auth/verify_code', verifyCode),
+  person('GET', '/device/auth/verify_code', deviceChoice),
   person('GET', '/device/auth/:connector', deviceConnector),
   program('POST', paths.deviceAuthorization, deviceAuthorization),
   program('POST', paths.token, token, true),

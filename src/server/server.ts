@@ -11,7 +11,7 @@ import { openMetrics } from '../telemetry/metrics.ts'
 import { openApp } from './app.ts'
 import { type BoundAddress, listen } from './listen.ts'
 import type { ServerOptions } from './options.ts'
-import { openTelemetryServer } from './telemetry-server.ts'
+import { openTelemetryServer, type TelemetryServer } from './telemetry-server.ts'
 
 export interface RunningServer {
   addresses: BoundAddress[]
@@ -49,17 +49,10 @@ export async function openServer({ options, log, version, env }: ServerContext):
     const app = await openApp({ options, driver, sealer, log, audit, metrics, version, env, now })
     closers.push(() => app.close())
 
-    const { http, https, tls } = options.web
-    const web = await listen({
-      ...(http !== undefined && { http }),
-      ...(https !== undefined && { https }),
-      ...(tls && { tls }),
-      handler: app.handler,
-      log,
-    })
-    closers.push(() => web.close())
+    // Opened before and closed after the listener that it speaks of, so that whoever asks is always told.
+    let telemetry: TelemetryServer | undefined
     if (options.telemetry.http !== undefined) {
-      const telemetry = await openTelemetryServer({
+      telemetry = await openTelemetryServer({
         http: options.telemetry.http,
         enableProfiling: options.telemetry.enableProfiling,
         metrics,
@@ -72,12 +65,27 @@ export async function openServer({ options, log, version, env }: ServerContext):
           },
         },
       })
-      closers.push(async () => {
-        telemetry.ready(false)
-        await telemetry.close()
-      })
+      telemetry.ready(false)
+      closers.push(telemetry.close)
     }
-    return { addresses: web.addresses, close: closeAll }
+
+    const { http, https, tls } = options.web
+    const web = await listen({
+      ...(http !== undefined && { http }),
+      ...(https !== undefined && { https }),
+      ...(tls && { tls }),
+      handler: app.handler,
+      log,
+    })
+    closers.push(() => web.close())
+    telemetry?.ready(true)
+    return {
+      addresses: web.addresses,
+      close() {
+        telemetry?.ready(false)
+        return closeAll()
+      },
+    }
   } catch (error) {
     await closeAll()
     throw error

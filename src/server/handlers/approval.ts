@@ -31,6 +31,7 @@ export const approvalPage = (services: Services) => async (ctx: Context) => {
     clientName: clients.get(stash.clientId)?.name ?? stash.clientId,
     userName: email ?? preferredUsername ?? username ?? userId,
     scopes: describeScopes(scopes, messagesFor(locales)),
+    forDevice: stash.purpose.kind === 'device',
   }
   sendPage(ctx, pages.approval(page, locales), { targets: targetsOf(stash) })
 }

@@ -3,6 +3,7 @@ import type { Context } from 'koa'
 import type { Wishes } from '../../../connectors/contract.ts'
 import type { ConfiguredConnector } from '../../login/connectors.ts'
 import { PageFailure } from '../../login/failures.ts'
+import { messagesFor } from '../../login/messages.ts'
 import { randomState } from '../../login/random.ts'
 import type { Stash } from '../../login/stash.ts'
 import { type AcceptedRequest, judgeAuthorization } from '../../oidc/authorize.ts'
@@ -31,7 +32,7 @@ export const authorize = (services: Services) => async (ctx: Context) => {
     return refuseClient(ctx, services, judgement, { error, description })
   }
   const usable = connectors.allowed(judgement.client, 'authorization_code')
-  const wanted = connectorOf(ctx, sources, usable, services)
+  const wanted = connectorOf(ctx, sources, usable, services, judgement.locales)
   if (wanted === undefined) return showChoice(ctx, services, judgement, sources, usable)
   await depart(ctx, services, judgement, wanted, sources, usable.length > 1)
 }
@@ -50,8 +51,10 @@ function connectorOf(
   ctx: Context,
   sources: Sources,
   usable: readonly ConfiguredConnector[],
-  { connectors, login }: Services,
+  services: Services,
+  locales: readonly string[],
 ): ConfiguredConnector | undefined {
+  const { connectors, login } = services
   if (usable.length === 0) {
     throw new PageFailure(400, 'No connectors available for this client.', {
       next: 'Whoever runs this service has to allow the application a way to log in.',
@@ -63,11 +66,16 @@ function connectorOf(
   }
   const found = usable.find(({ id }) => id === named)
   if (found) return found
+  const otherWay = { href: backUrl(services, sources), text: messagesFor(locales).choose.other }
   if (ctx.params.connector !== undefined && connectors.get(String(named))) {
-    throw new PageFailure(403, 'Connector not allowed for this client.', { next: 'Choose another way to log in.' })
+    throw new PageFailure(403, 'Connector not allowed for this client.', {
+      next: 'Choose another way to log in.',
+      button: otherWay,
+    })
   }
   throw new PageFailure(400, 'Connector ID does not match a valid Connector.', {
-    next: 'Go back to the application and start again.',
+    next: 'The application asked for a way to log in that does not exist here.',
+    button: otherWay,
   })
 }
 

@@ -1,8 +1,10 @@
 /** An error that goes to the client's redirect URI (RFC 6749, 4.1.2.1), in the response mode that it asked for. */
 import type { Context } from 'koa'
 import { describe, PageFailure } from '../../login/failures.ts'
+import { messagesFor } from '../../login/messages.ts'
 import type { Stash } from '../../login/stash.ts'
 import { modes } from '../../oidc/authorize.ts'
+import { paths } from '../../oidc/discovery.ts'
 import { answerAddress, formTarget, redirectTo } from '../../oidc/redirects.ts'
 import { stateOf } from '../../oidc/state.ts'
 import { sendPage } from '../answer.ts'
@@ -31,28 +33,30 @@ const membersOf = (issuer: string, { state }: Return, { error, description }: Cl
 /** Sends the browser to the client with an error. */
 export function refuseClient(ctx: Context, { issuer, pages }: Services, to: Return, error: ClientError): void {
   const { redirectUri, mode } = to
-  if (mode === modes.outOfBand) throw new PageFailure(400, `The login failed: ${error.description}`)
+  if (mode === modes.outOfBand) throw new PageFailure(400, error.description)
   const members = membersOf(issuer, to, error, stateOf(ctx).requestId)
   if (mode === modes.formPost) {
-    const page = pages.post({ action: redirectUri, fields: members, title: 'Back to the application' })
+    const page = pages.post({ action: redirectUri, fields: members, title: messagesFor().back() })
     sendPage(ctx, page, { targets: targetOf(redirectUri) })
     return
   }
   redirectTo(ctx, answerAddress(redirectUri, members, mode === modes.fragment ? 'fragment' : 'query'))
 }
 
-/** A button that does the same, for a page on which the person first reads what happened. */
+/** A button that does the same, for a page on which the person first reads what happened. A device still waits. */
 export function wayBack(
   ctx: Context,
-  { issuer, clients }: Services,
+  { issuer, clients, mount }: Services,
   stash: Stash,
   error: ClientError,
 ): { href: string; text: string } | undefined {
   const to = returnOf(stash)
-  if (!to || targetOf(to.redirectUri).length === 0) return undefined
-  const name = clients.get(stash.clientId)?.name ?? 'the application'
+  const m = messagesFor(stash.locales)
+  if (!to) return { href: `${mount}${paths.device}`, text: m.device.again }
+  if (targetOf(to.redirectUri).length === 0) return undefined
   const members = membersOf(issuer, to, error, stateOf(ctx).requestId)
-  return { href: answerAddress(to.redirectUri, members), text: `Back to ${name}` }
+  const place = to.mode === modes.fragment ? 'fragment' : 'query'
+  return { href: answerAddress(to.redirectUri, members, place), text: m.back(clients.get(stash.clientId)?.name) }
 }
 
 export function returnOf({ purpose }: Stash): Return | undefined {

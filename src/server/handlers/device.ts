@@ -2,6 +2,7 @@
 import type { Context } from 'koa'
 import type { ConfiguredConnector } from '../../login/connectors.ts'
 import { PageFailure } from '../../login/failures.ts'
+import { messagesFor } from '../../login/messages.ts'
 import { randomState } from '../../login/random.ts'
 import type { Stash } from '../../login/stash.ts'
 import { findDevice, type WaitingDevice } from '../../oidc/device.ts'
@@ -16,6 +17,7 @@ import { stashOf } from './login.ts'
 
 /** Longer than any code; what is typed comes back on the page. */
 const longestCode = 32
+const verifyPath = '/device/auth/verify_code'
 const deviceGrant = 'urn:ietf:params:oauth:grant-type:device_code'
 
 function showForm(
@@ -24,7 +26,7 @@ function showForm(
   page: { userCode?: string; message?: string },
   status = 200,
 ): void {
-  sendPage(ctx, pages.device({ action: `${mount}/device/auth/verify_code`, ...page }), { status })
+  sendPage(ctx, pages.device({ action: `${mount}${verifyPath}`, ...page }), { status })
 }
 
 /** The form; a code in the address only fills it in, so that nobody is led into a login by a link (RFC 8628, 5.4). */
@@ -43,21 +45,20 @@ export const verifyCode = (services: Services) => async (ctx: Context) => {
   if (limited) {
     audit({ type: 'rate_limited', what: 'user_code', key: limited.key })
     ctx.set('Retry-After', String(limited.retryAfter))
-    const message = `Too many tries. Wait ${limited.retryAfter} seconds, then try again.`
-    return showForm(ctx, services, { userCode, message }, 429)
+    return showForm(ctx, services, { userCode, message: messagesFor().tooMany(limited.retryAfter) }, 429)
   }
   const device = await findDevice(stateOf(ctx).unit, userCode, now())
   const client = device && clients.get(device.clientId)
   if (!device || !client) {
-    const message = 'This code is wrong or has run out. Check what your device shows now.'
-    return showForm(ctx, services, { userCode, message }, 400)
+    return showForm(ctx, services, { userCode, message: messagesFor().device.wrong }, 400)
   }
   const usable = connectors.allowed(client, deviceGrant)
   if (usable.length === 0) throw new PageFailure(400, 'No connectors available for this client.')
   const stash = stashFor(device, services)
   if (usable.length === 1 && !services.login.alwaysShowLoginScreen) return depart(ctx, services, stash, usable[0]!)
+  stash.backUrl = `${services.mount}${verifyPath}?state=${stash.state}`
   await stashes.save(stash, jarOf(ctx))
-  showChoice(ctx, services, stash, client.name, usable)
+  redirectTo(ctx, stash.backUrl)
 }
 
 function stashFor({ id, clientId, scopes }: WaitingDevice, { now, oidc }: Services): Stash {
@@ -71,32 +72,36 @@ function stashFor({ id, clientId, scopes }: WaitingDevice, { now, oidc }: Servic
   }
 }
 
-function showChoice(
-  ctx: Context,
-  { mount, pages }: Services,
-  { state }: Stash,
-  clientName: string,
-  usable: readonly ConfiguredConnector[],
-): void {
-  const offered = usable.map(({ id, name, type }) => ({
+/** `GET` where the code was sent to: the choice of connectors, to which a person can come back. */
+export const deviceChoice = (services: Services) => async (ctx: Context) => {
+  const { mount, pages, clients, stashes } = services
+  const state = new URLSearchParams(ctx.querystring).get('state')
+  const stash = state === null ? undefined : await stashes.load(state, jarOf(ctx))
+  if (!stash) return showForm(ctx, services, { message: messagesFor().device.over }, 400)
+  const offered = usableFor(stash, services).map(({ id, name, type }) => ({
     id,
     name,
     type,
-    url: `${mount}/device/auth/${encodeURIComponent(id)}?state=${state}`,
+    url: `${mount}/device/auth/${encodeURIComponent(id)}?state=${stash.state}`,
   }))
+  const clientName = clients.get(stash.clientId)?.name ?? stash.clientId
   sendPage(ctx, pages.choose({ clientName, connectors: offered }))
+}
+
+/** Whoever is logged in has chosen for good. */
+function usableFor({ purpose, login, clientId }: Stash, { clients, connectors }: Services): ConfiguredConnector[] {
+  const client = clients.get(clientId)
+  if (client && purpose.kind === 'device' && !login) return connectors.allowed(client, deviceGrant)
+  throw new PageFailure(400, 'Requested resource does not exist.', { next: 'Start again on your device.' })
 }
 
 /** `GET /device/auth/{connector}`: chosen on the page. */
 export const deviceConnector = (services: Services) => async (ctx: Context) => {
-  const { clients, connectors } = services
   const stash = await stashOf(ctx, services, new URLSearchParams(ctx.querystring).get('state'))
-  const client = clients.get(stash.clientId)
-  const usable = client ? connectors.allowed(client, deviceGrant) : []
-  const chosen = usable.find(({ id }) => id === ctx.params.connector)
-  if (!chosen || stash.purpose.kind !== 'device' || stash.connectorId !== '') {
-    throw new PageFailure(400, 'Requested resource does not exist.', { next: 'Start again on your device.' })
-  }
+  const chosen = usableFor(stash, services).find(({ id }) => id === ctx.params.connector)
+  if (!chosen) throw new PageFailure(400, 'Requested resource does not exist.', { next: 'Start again on your device.' })
+  // Chosen before, and come back: each way has a state of its own, so that no upstream's answer is taken for another's.
+  if (stash.connectorId !== '') stash.state = randomState()
   await depart(ctx, services, stash, chosen)
 }
 

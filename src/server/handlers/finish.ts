@@ -4,6 +4,7 @@ import { asFailure, failureTable, PageFailure, pageOf } from '../../login/failur
 import { type Login, personOf } from '../../login/identity.ts'
 import type { Stash } from '../../login/stash.ts'
 import { decideDevice } from '../../oidc/device.ts'
+import { codeLifetime } from '../../oidc/dialect/code.ts'
 import { issueCode } from '../../oidc/issue.ts'
 import { redirectTo } from '../../oidc/redirects.ts'
 import { openUnit } from '../../storage/unit.ts'
@@ -27,9 +28,13 @@ export async function finishLogin(
   const { purpose } = stash
   const asked = purpose.kind === 'authorize' && purpose.askApproval
   if (services.login.skipApprovalScreen && !asked) return grant(ctx, next, services, stash, login)
+  // As long as the store remembers a code of this login: an approval that is sent again later gives no second one.
+  stash.expiresAt = Math.min(stash.expiresAt, Math.floor(services.now().getTime() / 1000) + codeLifetime)
   await services.stashes.save(stash, jarOf(ctx))
-  redirectTo(ctx, `${services.mount}/approval?state=${stash.state}`)
+  redirectTo(ctx, approvalAddress(services, stash))
 }
+
+export const approvalAddress = ({ mount }: Services, { state }: Stash): string => `${mount}/approval?state=${state}`
 
 /** The person is known and, where they were asked, has approved: the login is over. */
 export async function grant(ctx: Context, next: Next, services: Services, stash: Stash, login: Login): Promise<void> {
@@ -86,9 +91,18 @@ export async function finishDevice(
  * where they can mend it themselves, with a button that leads to the client, and where a device waits.
  */
 export async function failLogin(ctx: Context, services: Services, stash: Stash, error: unknown): Promise<void> {
-  const known = asFailure(error)
-  if (!known) throw error
+  if (error instanceof PageFailure) throw error
   const { log, stashes } = services
+  const known = asFailure(error)
+  if (!known) {
+    if (stash.purpose.kind !== 'authorize') throw error
+    // A defect, of a connector or of ours.
+    log.error('failed to authenticate', { connector_id: stash.connectorId, reason: 'server_error', err: error })
+    return refuse(ctx, services, stash, {
+      error: 'server_error',
+      description: 'Something went wrong on this server.',
+    })
+  }
   const { level, client, message, repairable } = failureTable[known.code]
   log[level]('failed to authenticate', {
     connector_id: stash.connectorId,

@@ -1,6 +1,7 @@
 /** Coming back from the upstream, the password form, and the form that leaves by POST. */
 import type { Context, Next } from 'koa'
 import { PageFailure } from '../../login/failures.ts'
+import { messagesFor } from '../../login/messages.ts'
 import { randomState } from '../../login/random.ts'
 import type { Stash } from '../../login/stash.ts'
 import { redirectTo } from '../../oidc/redirects.ts'
@@ -9,16 +10,16 @@ import { jarOf } from '../cookies.ts'
 import { readForm, requireOwnForm } from '../form.ts'
 import type { Services } from '../services.ts'
 import { targetsOf } from './client-answer.ts'
-import { failLogin, finishLogin } from './finish.ts'
+import { approvalAddress, failLogin, finishLogin } from './finish.ts'
 
-const startAgain = 'Go back to the application and log in again. Cookies must be allowed for this site.'
+const startAgain = 'Go back to the application and log in again. If this page comes again, allow cookies for this site.'
 
 /** The login that this browser began. @throws PageFailure 400 when it did not, or when it is over */
 export async function stashOf(ctx: Context, { stashes }: Services, state: string | null | undefined): Promise<Stash> {
   const stash = state ? await stashes.load(state, jarOf(ctx)) : undefined
   if (stash) return stash
-  throw new PageFailure(400, 'This login was not started in this browser, or it is over.', {
-    title: 'There is no login to go on with',
+  throw new PageFailure(400, 'It has ended, took too long, or was started in another browser.', {
+    title: 'There is no login to continue',
     next: startAgain,
   })
 }
@@ -62,8 +63,16 @@ async function takePosted({ driver }: Services, handle: string): Promise<URLSear
 async function arrive(ctx: Context, next: Next, services: Services, params: URLSearchParams): Promise<void> {
   const stash = await stashOf(ctx, services, params.get('state') ?? params.get('RelayState'))
   const named = ctx.params.connector as string | undefined
-  if ((named !== undefined && named !== stash.connectorId) || stash.login) {
+  if (named !== undefined && named !== stash.connectorId) {
     throw new PageFailure(400, 'Requested resource does not exist.', { next: startAgain })
+  }
+  // By the back button, from the page that asks for approval.
+  if (stash.login) {
+    throw new PageFailure(400, 'Nothing is wrong: you have logged in already.', {
+      title: 'You are logged in',
+      next: 'What is missing is that you say whether the application may know who you are.',
+      button: { href: approvalAddress(services, stash), text: messagesFor(stash.locales).post.submit },
+    })
   }
   try {
     const headers = new Map(
@@ -77,10 +86,11 @@ async function arrive(ctx: Context, next: Next, services: Services, params: URLS
   }
 }
 
+/** Of a login that waits for approval as well, so that who went back can log in as somebody else. */
 async function passwordStash(ctx: Context, services: Services): Promise<{ stash: Stash; prompt: string }> {
   const stash = await stashOf(ctx, services, new URLSearchParams(ctx.querystring).get('state'))
   const configured = services.connectors.get(stash.connectorId)
-  if (!configured || ctx.params.connector !== stash.connectorId || stash.login) {
+  if (!configured || ctx.params.connector !== stash.connectorId) {
     throw new PageFailure(400, 'Requested resource does not exist.', { next: startAgain })
   }
   const connector = await configured.open()
@@ -98,16 +108,18 @@ interface Shown {
 
 function showPassword(
   ctx: Context,
-  { pages, mount, connectors }: Services,
+  { pages, mount, connectors, clients }: Services,
   { stash, prompt }: { stash: Stash; prompt: string },
   { status = 200, ...shown }: Shown = {},
 ): void {
   const { name } = connectors.get(stash.connectorId)!
+  const clientName = clients.get(stash.clientId)?.name
   const action = `${mount}/auth/${encodeURIComponent(stash.connectorId)}/login?state=${stash.state}`
   const page = {
     action,
     prompt,
     connectorName: name,
+    ...(clientName !== undefined && { clientName }),
     ...(stash.backUrl !== undefined && { backUrl: stash.backUrl }),
     ...shown,
   }
@@ -134,7 +146,7 @@ export const password = (services: Services) => async (ctx: Context, next: Next)
     const { key, retryAfter } = limited
     audit({ type: 'rate_limited', what: 'password', key, connector_id: connectorId, user: username })
     ctx.set('Retry-After', String(retryAfter))
-    const message = `Too many tries. Wait ${waiting(retryAfter)}, then try again.`
+    const message = messagesFor(stash.locales).tooMany(retryAfter)
     return showPassword(ctx, services, { stash, prompt }, { username, message, status: 429 })
   }
   try {
@@ -146,9 +158,6 @@ export const password = (services: Services) => async (ctx: Context, next: Next)
     await failLogin(ctx, services, stash, error)
   }
 }
-
-const waiting = (seconds: number): string =>
-  seconds < 90 ? `${seconds} seconds` : `${Math.ceil(seconds / 60)} minutes`
 
 /** `GET /auth/{connector}/post`: the form that takes the browser to the upstream by POST. */
 export const departByPost = (services: Services) => async (ctx: Context) => {

@@ -1,14 +1,14 @@
 /** What surrounds every request: its state, one commit before the answer leaves, failures answered in one place. */
 import type { Context, Next } from 'koa'
 import type { Logger } from '../../lib/logger.ts'
-import type { PageFailure } from '../../login/failures.ts'
-import { asFailure, failureTable } from '../../login/failures.ts'
+import { asFailure, failureTable, PageFailure } from '../../login/failures.ts'
 import type { Pages } from '../../login/pages.ts'
 import type { RequestState } from '../../oidc/state.ts'
 import type { StorageDriver } from '../../storage/contract.ts'
 import { openUnit } from '../../storage/unit.ts'
 import { sendFailure } from '../answer.ts'
 import { openJar, sendCookies } from '../cookies.ts'
+import { requestIdOf } from '../front.ts'
 import { challengeBasic } from '../handlers/engine.ts'
 import type { Route } from '../routes.ts'
 
@@ -31,8 +31,7 @@ export interface ServedState extends RequestState {
 export const serve =
   ({ driver, pages, log, issuer, headers }: ServeContext) =>
   async (ctx: Context, next: Next): Promise<void> => {
-    const { requestId } = ctx.req as unknown as { requestId: string }
-    const state: ServedState = { requestId, unit: openUnit(driver), release: [] }
+    const state: ServedState = { requestId: requestIdOf(ctx.req), unit: openUnit(driver), release: [] }
     ctx.state = state
     openJar(ctx)
     try {
@@ -72,11 +71,14 @@ export const serve =
         return
       }
       ctx.remove('Location')
-      sendFailure(ctx, pages, Object.assign(new Error('finished twice'), { code: 'login_refused', details: twice }))
+      sendFailure(ctx, pages, new PageFailure(403, 'This login was finished before.', finishedTwice))
     }
   }
 
-const twice = { safe: 'This login was finished before.' }
+const finishedTwice = {
+  title: 'This login is finished',
+  next: 'If the application did not open, go back to it and log in again.',
+}
 
 function logFailure(log: Logger, failure: PageFailure, error: unknown): void {
   const known = asFailure(error) ?? asFailure(failure.cause)
