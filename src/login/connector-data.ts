@@ -4,6 +4,7 @@
  */
 import { hash } from 'node:crypto'
 import type { Connector, Json } from '../../connectors/contract.ts'
+import { openTurns } from '../lib/turns.ts'
 import type { StorageDriver } from '../storage/contract.ts'
 import type { Sealer } from '../storage/seal.ts'
 
@@ -20,22 +21,29 @@ export interface ConnectorData {
   open(owner: Owner, sealedData: string | undefined): Promise<Json | undefined>
 }
 
-/** A person's data is written by all their logins at once: the last one wins, after a few tries. */
+/** A person's data is written by all their logins: here one after the other, and the last one wins; replicas try again. */
 const tries = 20
 
 export function openConnectorData({ driver, sealer }: { driver: StorageDriver; sealer: Sealer }): ConnectorData {
   const purposeOf = ({ connectorId, userId }: Owner) => `connector data ${JSON.stringify([connectorId, userId])}`
   const idOf = ({ connectorId, userId }: Owner) => hash('sha256', JSON.stringify([connectorId, userId]), 'base64url')
 
+  const turns = openTurns()
+
   const store = async (owner: Owner, sealed: string): Promise<void> => {
     const id = idOf(owner)
     const record = { index: {}, body: { data: sealed } }
-    for (let each = 0; each < tries; each++) {
-      const before = await driver.get('person', id)
-      const change = before
-        ? ({ do: 'replace', kind: 'person', id, version: before.version, record } as const)
-        : ({ do: 'create', kind: 'person', id, record } as const)
-      if ((await driver.commit([change])).ok) return
+    const done = await turns.take(id)
+    try {
+      for (let each = 0; each < tries; each++) {
+        const before = await driver.get('person', id)
+        const change = before
+          ? ({ do: 'replace', kind: 'person', id, version: before.version, record } as const)
+          : ({ do: 'create', kind: 'person', id, record } as const)
+        if ((await driver.commit([change])).ok) return
+      }
+    } finally {
+      done()
     }
     throw new Error('the record of a person is written by too many logins at once')
   }

@@ -7,6 +7,7 @@ import type { StorageDriver } from '../storage/contract.ts'
 import type { Sealer } from '../storage/seal.ts'
 import type { Login } from './identity.ts'
 import { randomState } from './random.ts'
+import { openWaiting } from './waiting.ts'
 
 /** What the login is for. */
 export type Purpose =
@@ -54,7 +55,7 @@ export interface Stashes {
 
 export interface StashContext {
   sealer: Sealer
-  driver: StorageDriver
+  driver: Pick<StorageDriver, 'get' | 'commit'>
   /** Path of the issuer without a trailing slash. */
   mount: string
   /** Whether the issuer is https. */
@@ -67,6 +68,8 @@ const prefix = 'login_'
 const nameLength = 16
 /** Browsers drop cookies above 4,096 bytes, name and attributes included. */
 const largestValue = 3500
+/** Seconds that one may lie in the store; who needs longer starts again. */
+const longestWait = 3600
 /** What a browser may carry of logins that were never finished; proxies refuse headers of some 8 kB. */
 const largestTotal = 6000
 
@@ -74,6 +77,7 @@ export function openStashes({ sealer, driver, mount, secure, now }: StashContext
   const path = mount === '' ? '/' : mount
   const nameOf = (state: string) => `${prefix}${state.slice(0, nameLength)}`
   const purposeOf = (state: string) => `login ${state}`
+  const waiting = openWaiting({ driver, now })
   const seconds = () => Math.floor(now().getTime() / 1000)
 
   const write = (name: string, value: string, maxAge: number) =>
@@ -87,9 +91,7 @@ export function openStashes({ sealer, driver, mount, secure, now }: StashContext
       if (sealed.length > largestValue) {
         // Too large to travel: the cookie only says where it lies, and only this browser has the cookie.
         const handle = randomState()
-        const record = { expiresAt: stash.expiresAt, index: {}, body: { sealed } }
-        const stored = await driver.commit([{ do: 'create', kind: 'login', id: handle, record }])
-        if (!stored.ok) throw new Error('a new random handle was taken already')
+        await waiting.keep(handle, { sealed }, Math.min(maxAge, longestWait))
         sealed = sealer.seal({ handle }, purposeOf(stash.state))
       }
       const value = `${now().getTime().toString(36)}.${sealed}`

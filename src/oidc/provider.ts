@@ -16,7 +16,7 @@ import type { IssuedTokens } from './issued.ts'
 import type { SigningKeys } from './keys.ts'
 import type { ClientOptions, OidcOptions } from './options.ts'
 import { answerAddress, redirectTo } from './redirects.ts'
-import { LoginEnded, refreshSource } from './refresh.ts'
+import { LoginEnded, Outage, refreshSource } from './refresh.ts'
 import { peerOf } from './scopes.ts'
 import { currentState, type GrantSource, stateOf } from './state.ts'
 import { encodeSubject } from './subject.ts'
@@ -205,6 +205,7 @@ function accountForRefusal(
   const { client_id, grant_type } = (ctx.oidc.body ?? {}) as Record<string, unknown>
   const id = ctx.oidc.client?.clientId ?? (typeof client_id === 'string' ? client_id : undefined)
   ctx.status = told.statusCode
+  if (told instanceof Outage && told.retryAfter !== undefined) ctx.set('Retry-After', String(told.retryAfter))
   const secret = told.error === 'invalid_client'
   const { scope } = told as { scope?: string }
   ctx.body = {

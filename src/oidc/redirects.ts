@@ -25,7 +25,8 @@ export function redirectAllowed(client: Pick<ClientOptions, 'public' | 'redirect
 /** An absolute address whose scheme only carries an answer to an application. */
 function isRedirectable(uri: string): boolean {
   const url = URL.parse(uri)
-  return url !== null && !forbidden.has(url.protocol) && !/[\u0000-\u0020\u007f\\]/.test(uri.split('?', 1)[0]!)
+  if (url === null || forbidden.has(url.protocol)) return false
+  return !/[\u0000-\u001f\u007f]/.test(uri) && !/[ \\]/.test(uri.split('?', 1)[0]!)
 }
 
 /** The address without its port if it is http on loopback; hosts are compared as they are written, as in Dex. */
@@ -54,7 +55,7 @@ export function answerAddress(
     Object.entries(answer).filter((entry): entry is [string, string] => entry[1] !== undefined),
   )
   const [address = ''] = redirectUri.split('#', 1)
-  if (place === 'fragment') return `${address}#${members}`
+  if (place === 'fragment') return `${encodeRest(address)}#${members}`
   const separator = address.includes('?') ? (/[?&]$/.test(address) ? '' : '&') : '?'
   return encodeRest(`${address}${separator}`) + members
 }

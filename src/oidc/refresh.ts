@@ -73,15 +73,20 @@ export async function refreshSource(
     if (!known) throw error
     const { level, grant, message } = failureTable[known.code]
     log[level]('refresh failed', { connector_id: connectorId, reason: known.code, err: known })
-    if (grant !== 'invalid_grant') return refuse(known.code, outage(grant, message))
+    if (grant !== 'invalid_grant') return refuse(known.code, new Outage(grant, message, known.details.retryAfter))
     const Refusal = revoking.has(known.code) ? LoginEnded : errors.InvalidGrant
     return refuse(known.code, new Refusal(known.details.safe ?? message))
   }
 }
 
-/** The client may try again with the same token. */
-function outage(code: 'temporarily_unavailable' | 'server_error', description: string): Error {
-  const error = new errors.CustomOIDCProviderError(code, description)
-  const status = code === 'temporarily_unavailable' ? 503 : 502
-  return Object.assign(error, { status, statusCode: status, expose: true })
+/** The client may try again with the same token, perhaps only after some seconds. */
+export class Outage extends errors.CustomOIDCProviderError {
+  readonly retryAfter: number | undefined
+
+  constructor(code: 'temporarily_unavailable' | 'server_error', description: string, retryAfter?: number) {
+    super(code, description)
+    this.retryAfter = retryAfter
+    const status = code === 'temporarily_unavailable' ? 503 : 502
+    Object.assign(this, { status, statusCode: status, expose: true })
+  }
 }

@@ -7,6 +7,7 @@ import { openLoginFlow } from '../login/flow.ts'
 import { openLimits } from '../login/limits.ts'
 import { openPages } from '../login/pages.ts'
 import { openStashes } from '../login/stash.ts'
+import { openWaiting } from '../login/waiting.ts'
 import { openIssuedTokens } from '../oidc/issued.ts'
 import { openSigningKeys } from '../oidc/keys.ts'
 import { openProvider } from '../oidc/provider.ts'
@@ -115,6 +116,7 @@ export async function openApp(context: AppContext): Promise<App> {
     connectors,
     flow,
     stashes,
+    waiting: openWaiting({ driver, now }),
     limits: openLimits(),
     pages,
     driver,

@@ -7,6 +7,7 @@ import type { Limits } from '../login/limits.ts'
 import type { LoginOptions } from '../login/options.ts'
 import type { Pages } from '../login/pages.ts'
 import type { Stashes } from '../login/stash.ts'
+import type { Waiting } from '../login/waiting.ts'
 import type { IssuedTokens } from '../oidc/issued.ts'
 import type { SigningKeys } from '../oidc/keys.ts'
 import type { ClientOptions, OidcOptions } from '../oidc/options.ts'
@@ -31,6 +32,8 @@ export interface Services {
   connectors: Connectors
   flow: LoginFlow
   stashes: Stashes
+  /** For answers of upstreams that come by POST. */
+  waiting: Waiting
   limits: Limits
   pages: Pages
   driver: StorageDriver

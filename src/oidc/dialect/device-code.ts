@@ -100,7 +100,11 @@ export function deviceCodeOf(provider: Provider, { clients, lifetime, methods }:
   return DeviceCode as unknown as typeof EngineCode
 }
 
-const textOf = (value: unknown): string | undefined => (typeof value === 'string' && value !== '' ? value : undefined)
+/** Of parameters that the engine does not know, and so does not look at. */
+function textOf(value: unknown): string | undefined {
+  if (Array.isArray(value)) throw new errors.InvalidRequest('parameters must not be sent twice')
+  return typeof value === 'string' && value !== '' ? value : undefined
+}
 
 function challengeOf(fields: Record<string, unknown>, methods: readonly string[]): DeviceRequest['challenge'] {
   const value = textOf(fields.code_challenge)

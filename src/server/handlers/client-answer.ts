@@ -31,8 +31,13 @@ const membersOf = (issuer: string, { state }: Return, { error, description }: Cl
 })
 
 /** Sends the browser to the client with an error. */
-export function refuseClient(ctx: Context, { issuer, pages }: Services, to: Return, error: ClientError): void {
+export function refuseClient(ctx: Context, { issuer, pages, log }: Services, to: Return, error: ClientError): void {
   const { redirectUri, mode } = to
+  log.info('authorization request refused', {
+    redirect_uri: redirectUri,
+    error: error.error,
+    reason: error.description,
+  })
   if (mode === modes.outOfBand) throw new PageFailure(400, error.description)
   const members = membersOf(issuer, to, error, stateOf(ctx).requestId)
   if (mode === modes.formPost) {

@@ -15,13 +15,28 @@ export const token = () => async (ctx: Context, next: Next) => {
 /** `/token/introspect` (RFC 7662). */
 export const introspection = () => async (ctx: Context, next: Next) => {
   await next()
-  const { oidc } = ctx as unknown as { oidc?: { entities: Record<string, object | undefined> } }
   const body = ctx.body as Body | undefined
-  if (ctx.status === 200 && body?.active === true && oidc) ctx.body = introspectionAnswer(body, oidc.entities)
+  if (ctx.status === 200 && body?.active === true) ctx.body = introspectionAnswer(body, entitiesOf(ctx))
 }
 
 /** `/token/revoke` (RFC 7009). */
-export const revocation = () => async (_ctx: Context, next: Next) => next()
+export const revocation =
+  ({ audit }: Services) =>
+  async (ctx: Context, next: Next) => {
+    await next()
+    const { AccessToken, RefreshToken } = entitiesOf(ctx) as Record<string, Revoked | undefined>
+    const token = AccessToken ?? RefreshToken
+    if (ctx.status !== 200 || !token) return
+    audit({ type: 'token_revoked', client_id: token.clientId, by: 'client', sub: token.accountId })
+  }
+
+interface Revoked {
+  clientId: string
+  accountId: string
+}
+
+const entitiesOf = (ctx: Context): Record<string, object | undefined> =>
+  (ctx as unknown as { oidc?: { entities: Record<string, object | undefined> } }).oidc?.entities ?? {}
 
 /** `/device/code` (RFC 8628, 3.1): anybody can start one, so it is limited. */
 export const deviceAuthorization =

@@ -37,15 +37,16 @@ export const callback = (services: Services) => async (ctx: Context, next: Next)
  * while the browser comes to a page of ours with its cookie.
  */
 export const callbackForm =
-  ({ driver, mount, now }: Services) =>
+  ({ waiting, mount, connectors }: Services) =>
   async (ctx: Context) => {
+    const expected = connectors.all.some(({ opened }) => opened?.style === 'browser' && opened.returnsBy === 'form')
+    if (!expected) throw new PageFailure(400, 'No upstream answers in this way.', { next: startAgain })
     const form = await readForm(ctx.req)
-    if (!form.get('state') && !form.get('RelayState'))
+    if (!form.get('state') && !form.get('RelayState')) {
       throw new PageFailure(400, 'User session error.', { next: startAgain })
+    }
     const handle = randomState()
-    const expiresAt = Math.floor(now().getTime() / 1000) + postedLifetime
-    const record = { expiresAt, index: {}, body: { form: form.toString() } }
-    await driver.commit([{ do: 'create', kind: 'login', id: `posted ${handle}`, record }])
+    await waiting.keep(`posted ${handle}`, { form: form.toString() }, postedLifetime)
     redirectTo(ctx, `${mount}${ctx.path}?posted=${handle}`)
   }
 
