@@ -177,7 +177,8 @@ export function pageOf(
   const { safe, link, retryAfter } = error.details
   return new PageFailure(status, safe ?? message, {
     title,
-    next,
+    // A connector's own sentence knows better what to do than the table.
+    next: safe === undefined ? next : undefined,
     cause: error,
     button,
     link: link && { href: link.href, text: `More about it at ${link.host}` },

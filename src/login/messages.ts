@@ -5,12 +5,17 @@
 const english = {
   /** BCP 47 tag, for the `lang` attribute. */
   lang: 'en',
+  /** The direction that the language is written in, for the `dir` attribute. */
+  dir: 'ltr' as 'ltr' | 'rtl',
+  /** Below a heading: which application the login is for. */
+  towards: (client: string) => `to continue to ${client}`,
+  tooMany: (seconds: number) => `Too many tries. Wait ${duration(seconds)}, then try again.`,
   choose: {
     title: (issuer: string) => `Log in to ${issuer}`,
-    towards: (client: string) => `to continue to ${client}`,
     hint: 'Choose how you would like to log in.',
     connector: (name: string) => `Log in with ${name}`,
     none: 'No login method is set up yet. Ask whoever runs this service.',
+    other: 'Choose another login method',
   },
   password: {
     title: (connector: string | undefined) => (connector ? `Log in with ${connector}` : 'Log in to your account'),
@@ -18,38 +23,43 @@ const english = {
     submit: 'Log in',
     /** Begins with the prompt, whose capital letters are the operator's. */
     invalid: (prompt: string) => `${prompt.slice(0, 1).toUpperCase()}${prompt.slice(1)} or password is wrong.`,
-    back: 'Choose another login method',
   },
   approval: {
     title: 'Grant access',
     asks: (client: string) => `${client} would like to:`,
     asksNothing: (client: string) => `${client} asks for no personal information, only to know that it is you.`,
+    forDevice: 'This logs in a device or command line. Go on only if it is yours and you started this login.',
     loggedInAs: (user: string) => `Logged in as ${user}`,
     approve: 'Grant access',
     reject: 'Cancel',
   },
-  /** What a scope lets a client do; scopes that are not listed are not shown. */
+  /** What a scope lets a client do, in the order of the page; scopes that are not listed are not shown. */
   scopes: {
-    offline_access: 'Stay logged in while you are away',
     profile: 'See your name and basic profile',
     email: 'See your email address',
     groups: 'See the groups you belong to',
+    offline_access: 'Keep this access while you are away',
   } as Record<string, string>,
   device: {
     title: 'Connect a device',
     hint: 'Enter the code that your device or command line shows.',
-    caution: 'Continue only if you started this login yourself.',
+    /** The code came with the address. */
+    compare: 'Check that your device or command line shows this code.',
+    caution: 'Go on only if you started this login yourself. Never use a code that somebody sent you.',
     code: 'Code',
     submit: 'Continue',
+    wrong: 'This code is wrong or has run out. Check what your device shows now.',
+    over: 'This login has ended. Enter the code once more, or start again on your device.',
+    again: 'Enter the code again',
   },
   deviceDone: {
     title: 'You are logged in',
-    message: (client: string) => `${client} can go on now.`,
-    next: 'Return to your device. You can close this page.',
+    message: (client: string) => `${client} goes on by itself now.`,
+    next: 'You can close this page and return to your device.',
   },
   deviceRefused: {
     title: 'Access denied',
-    message: (client: string) => `${client} does not get access, as you asked.`,
+    message: (client: string) => `${client} gets no access, as you decided.`,
     next: 'You can close this page. To log in after all, start again on your device.',
   },
   failure: {
@@ -60,21 +70,29 @@ const english = {
     nextWithoutId: 'Go back to the application and try again. If that does not help, tell its operator.',
   },
   home: {
-    title: (issuer: string) => issuer,
+    title: 'Login service',
     message:
-      'This service logs people in to applications. There is nothing to do here: open your application, and it will bring you back when needed.',
+      'Applications bring you here to log in, and back when you have. There is nothing to do now: open your application.',
     issuer: 'Issuer',
     discovery: 'OpenID Connect discovery document',
   },
   post: {
-    hint: 'One more step takes you on. If nothing happens by itself, press the button.',
+    hint: 'If nothing happens by itself, press the button.',
     submit: 'Continue',
   },
+  /** Of a button, or of the page that leads there: back to the application that asked for the login. */
+  back: (client?: string) => `Back to ${client ?? 'the application'}`,
   oob: {
     title: 'Login successful',
     message: 'Copy this code, switch to your application and paste it there.',
     code: 'Code',
   },
+}
+
+/** As a person would say it: minutes where seconds would be too many. */
+function duration(seconds: number): string {
+  if (seconds > 90) return `${Math.ceil(seconds / 60)} minutes`
+  return seconds === 1 ? 'one second' : `${seconds} seconds`
 }
 
 /** Texts of one language. */

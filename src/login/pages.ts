@@ -42,6 +42,7 @@ export interface PasswordPage {
   /** Leads back to the choice of connectors. */
   backUrl?: string
   connectorName?: string
+  clientName?: string
 }
 
 export interface ApprovalPage {
@@ -52,6 +53,8 @@ export interface ApprovalPage {
   userName: string
   /** As `describeScopes` gives them. */
   scopes: { name: string; text: string }[]
+  /** A device waits for the answer, not this browser. */
+  forDevice?: boolean
 }
 
 export interface DevicePage {
@@ -116,8 +119,14 @@ export function openPages(options: PageOptions, mount: string): Pages {
   }
 
   const frame = frameOf(options, mount)
+  const escaped = eta.config.escapeFunction
+  /** A sentence around a name that somebody else chose, which stands out and cannot disturb the order of the words. */
+  const named = (sentence: (name: string) => string, name: string): string => {
+    const [before = '', after = ''] = sentence(PLACE).split(PLACE)
+    return `${escaped(before)}<bdi>${escaped(name)}</bdi>${escaped(after)}`
+  }
   const show = (template: string, title: string, m: Messages, page: object): string =>
-    eta.render(`@${template}`, { ...page, frame, m, title, href: safeAddress })
+    eta.render(`@${template}`, { ...page, frame, m, title, named, href: safeAddress })
 
   return {
     choose: (page, locales) => {
@@ -139,14 +148,13 @@ export function openPages(options: PageOptions, mount: string): Pages {
     },
     deviceDone: ({ clientName }, locales) => {
       const m = messagesFor(locales)
-      const { title, next } = m.deviceDone
-      return show('outcome', title, m, { outcome: 'success', message: m.deviceDone.message(clientName), next })
+      const { title, message, next } = m.deviceDone
+      return show('outcome', title, m, { outcome: 'success', message, clientName, next })
     },
     deviceRefused: ({ clientName, requestId }, locales) => {
       const m = messagesFor(locales)
-      const { title, next } = m.deviceRefused
-      const message = m.deviceRefused.message(clientName)
-      return show('outcome', title, m, { outcome: 'refusal', message, next, requestId })
+      const { title, message, next } = m.deviceRefused
+      return show('outcome', title, m, { outcome: 'refusal', message, clientName, next, requestId })
     },
     failure: (page, locales) => {
       const m = messagesFor(locales)
@@ -160,7 +168,7 @@ export function openPages(options: PageOptions, mount: string): Pages {
     },
     home: (page, locales) => {
       const m = messagesFor(locales)
-      return show('home', m.home.title(options.issuer), m, page)
+      return show('home', m.home.title, m, page)
     },
     post: (page, locales) => show('post', page.title, messagesFor(locales), page),
     oob: (page, locales) => {
@@ -179,6 +187,9 @@ export function viewsFolder(): string {
     if (folder === dirname(folder)) throw new Error(`no folder "views" with layout.eta at or above ${start}`)
   }
 }
+
+/** Stands for a name in a sentence of the catalogue; a letter of private use, which no language has. */
+const PLACE = '\u{e000}'
 
 const BUILT_IN_THEMES = new Set(['light', 'dark', 'auto'])
 /** Names that old Dex files use for its default look. */

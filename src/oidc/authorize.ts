@@ -99,7 +99,7 @@ function unregistered(client: ClientOptions, redirectUri: string): string {
     loopback && /^http:\/\/(localhost|127\.)/.test(redirectUri)
       ? ` It is registered as ${loopback}, but command lines listen on http.`
       : ''
-  return `Unregistered redirect_uri: "${clip(redirectUri)}" is not one of the application "${client.name}".${hint}`
+  return `Unregistered redirect_uri: "${clip(redirectUri)}" is not registered for the application "${client.name}".${hint}`
 }
 
 async function faultOf(

@@ -6,6 +6,8 @@ import type { Unit } from '../storage/unit.ts'
 import type { GrantSource } from './state.ts'
 import { encodeSubject } from './subject.ts'
 
+export const deviceGrant = 'urn:ietf:params:oauth:grant-type:device_code'
+
 /** What a device asked for and nobody has decided. */
 export interface DeviceRequest {
   clientId: string

@@ -5,6 +5,7 @@ import type { Connectors } from '../login/connectors.ts'
 import { asFailure, failureTable } from '../login/failures.ts'
 import { personOf } from '../login/identity.ts'
 import type { ClientOptions } from './options.ts'
+import { Outage } from './refresh.ts'
 import { scopeFaults, splitScopes } from './scopes.ts'
 import { stateOf } from './state.ts'
 
@@ -107,7 +108,7 @@ async function identify(
     if (!known) throw error
     log[failureTable[known.code].level]('token exchange failed', { connector_id: connectorId, err: known })
     if (failureTable[known.code].client === 'temporarily_unavailable') {
-      throw new errors.TemporarilyUnavailable('the upstream cannot be asked at the moment')
+      throw new Outage('temporarily_unavailable', failureTable[known.code].message, known.details.retryAfter)
     }
     const refused = new errors.AccessDenied('the subject token was not accepted')
     throw Object.assign(refused, { status: 401, statusCode: 401 })

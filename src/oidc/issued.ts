@@ -25,6 +25,8 @@ const remembered = 1000
 export function openIssuedTokens({ keys, driver, issuer, now }: IssuedContext): IssuedTokens {
   /** By the hash of the token, the oldest first. What can change (time, revocation) is looked at each time. */
   const verified = new Map<string, Record<string, unknown>>()
+  // A key that is not published any more vouches for nothing.
+  keys.onChange(() => verified.clear())
 
   const verify = async (token: string): Promise<Record<string, unknown> | undefined> => {
     const id = idOf(token)

@@ -8,6 +8,7 @@ import type { Audit } from '../telemetry/audit.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { adapterOf } from './adapter.ts'
 import { modes } from './authorize.ts'
+import { deviceGrant } from './device.ts'
 import { applyDialect } from './dialect/index.ts'
 import { type FoundToken, touch } from './dialect/refresh-token.ts'
 import { paths } from './discovery.ts'
@@ -126,7 +127,9 @@ function configurationOf(context: ProviderContext): Configuration {
     },
     loadExistingGrant: (ctx) => grantFor(ctx),
     findAccount: async (_ctx, accountId, token) => {
-      if (token && token.kind === 'RefreshToken') await renew(token as FoundToken, context)
+      if (token?.kind === 'RefreshToken') await renew(token as FoundToken, context)
+      else if (token?.kind === 'AuthorizationCode') stillAllowed(token, 'authorization_code', context)
+      else if (token?.kind === 'DeviceCode') stillAllowed(token, deviceGrant, context)
       return { accountId, claims: async () => ({ sub: accountId }) }
     },
     expiresWithSession: async () => false,
@@ -150,8 +153,6 @@ function configurationOf(context: ProviderContext): Configuration {
     return secret !== undefined || token.clientId === client.clientId || [token.aud].flat().includes(client.clientId)
   }
 }
-
-const deviceGrant = 'urn:ietf:params:oauth:grant-type:device_code'
 
 /** A safeguard: nobody gets here whose login has not ended, since pages of ours come first. */
 const loginPrompt = () =>
@@ -180,6 +181,16 @@ async function renew(token: FoundToken, context: ProviderContext): Promise<void>
   } catch (error) {
     if (error instanceof LoginEnded) await token.destroy()
     throw error
+  }
+}
+
+/** The operator may have taken the connector away since the login. */
+function stillAllowed(token: { clientId?: string | undefined }, grantType: string, context: ProviderContext): void {
+  const { source } = currentState()
+  const client = context.clients.get(token.clientId ?? '')
+  const usable = client ? context.connectors.allowed(client, grantType) : []
+  if (!usable.some(({ id }) => id === source?.login.connectorId)) {
+    throw new errors.InvalidGrant('connector not allowed for this client any more')
   }
 }
 

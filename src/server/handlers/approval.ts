@@ -46,5 +46,5 @@ export const approve = (services: Services) => async (ctx: Context, next: Next) 
   const approved = form.get('approval') === 'approve'
   audit({ type: approved ? 'approval_given' : 'approval_refused', client_id: clientId, scopes, ...personOf(login) })
   if (approved) await grant(ctx, next, services, stash, login)
-  else await refuse(ctx, services, stash, { error: 'access_denied', description: 'The person refused access' })
+  else await refuse(ctx, services, stash, { error: 'access_denied', description: 'Access was refused' })
 }

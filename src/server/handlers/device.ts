@@ -5,7 +5,7 @@ import { PageFailure } from '../../login/failures.ts'
 import { messagesFor } from '../../login/messages.ts'
 import { randomState } from '../../login/random.ts'
 import type { Stash } from '../../login/stash.ts'
-import { findDevice, type WaitingDevice } from '../../oidc/device.ts'
+import { deviceGrant, findDevice, type WaitingDevice } from '../../oidc/device.ts'
 import { redirectTo } from '../../oidc/redirects.ts'
 import { stateOf } from '../../oidc/state.ts'
 import { sendPage } from '../answer.ts'
@@ -18,7 +18,6 @@ import { stashOf } from './login.ts'
 /** Longer than any code; what is typed comes back on the page. */
 const longestCode = 32
 const verifyPath = '/device/auth/verify_code'
-const deviceGrant = 'urn:ietf:params:oauth:grant-type:device_code'
 
 function showForm(
   ctx: Context,

@@ -4,7 +4,8 @@ import { PageFailure } from '../../login/failures.ts'
 import { messagesFor } from '../../login/messages.ts'
 import { randomState } from '../../login/random.ts'
 import type { Stash } from '../../login/stash.ts'
-import { redirectTo } from '../../oidc/redirects.ts'
+import { deviceGrant } from '../../oidc/device.ts'
+import { redirectAllowed, redirectTo } from '../../oidc/redirects.ts'
 import { sendPage } from '../answer.ts'
 import { jarOf } from '../cookies.ts'
 import { readForm, requireOwnForm } from '../form.ts'
@@ -14,14 +15,32 @@ import { approvalAddress, failLogin, finishLogin } from './finish.ts'
 
 const startAgain = 'Go back to the application and log in again. If this page comes again, allow cookies for this site.'
 
-/** The login that this browser began. @throws PageFailure 400 when it did not, or when it is over */
-export async function stashOf(ctx: Context, { stashes }: Services, state: string | null | undefined): Promise<Stash> {
-  const stash = state ? await stashes.load(state, jarOf(ctx)) : undefined
-  if (stash) return stash
+/**
+ * The login that this browser began.
+ * @throws PageFailure 400 when it did not or when it is over, 403 when it would not be let in any more
+ */
+export async function stashOf(ctx: Context, services: Services, state: string | null | undefined): Promise<Stash> {
+  const stash = state ? await services.stashes.load(state, jarOf(ctx)) : undefined
+  if (stash && mayGoOn(stash, services)) return stash
+  if (stash) {
+    throw new PageFailure(403, 'This application may not log in like this any more.', {
+      next: 'Go back to the application and start again.',
+    })
+  }
   throw new PageFailure(400, 'It has ended, took too long, or was started in another browser.', {
     title: 'There is no login to continue',
     next: startAgain,
   })
+}
+
+/** What was right when the login began may have been taken away since; the browser carries it through a restart. */
+function mayGoOn({ clientId, connectorId, purpose }: Stash, { clients, connectors }: Services): boolean {
+  const client = clients.get(clientId)
+  if (!client) return false
+  if (purpose.kind === 'authorize' && !redirectAllowed(client, purpose.params.redirect_uri ?? '')) return false
+  if (connectorId === '') return true
+  const grantType = purpose.kind === 'device' ? deviceGrant : 'authorization_code'
+  return connectors.allowed(client, grantType).some(({ id }) => id === connectorId)
 }
 
 /** `/callback` and `/callback/{connector}`, as GET. */
