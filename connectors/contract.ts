@@ -83,6 +83,8 @@ export interface FailureDetails {
   link?: URL
   /** Seconds after which another try makes sense. */
   retryAfter?: number
+  /** The upstream does not grant `offline_access` to this client of it: a start without it may succeed. */
+  offlineAccessRefused?: true
 }
 
 /** Thrown by connectors; recognised by its `code`, so that a module with its own copy of this class can throw it too. */

@@ -14,6 +14,10 @@ const root = dirname(dirname(import.meta.dirname))
 const issuer = 'http://127.0.0.1:5556/dex'
 const application = { host: '127.0.0.1', port: 5555, clientId: 'demo-spa' }
 
+/** Who may log in, as config.example.yaml has it. */
+const hint =
+  'Log in with Email as admin@example.com or viewer@example.com (the password of both is “password”), or with Example (mock), which asks nothing.'
+
 /** Seconds until a server that does not answer is given up. */
 const START_LIMIT = 30
 
@@ -34,7 +38,7 @@ async function serveApplication(): Promise<Server> {
     const headers = { 'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff' }
     if (pathname === '/settings.json') {
       response.writeHead(200, { ...headers, 'Content-Type': 'application/json' })
-      response.end(JSON.stringify({ issuer, clientId: application.clientId }))
+      response.end(JSON.stringify({ issuer, clientId: application.clientId, hint }))
       return
     }
     const found = files[pathname]
@@ -44,9 +48,28 @@ async function serveApplication(): Promise<Server> {
     }
     response.writeHead(200, { ...headers, 'Content-Type': found.type }).end(await readFile(found.file))
   })
-  server.listen(application.port, application.host)
-  await once(server, 'listening')
+  await listening(server, application.port)
   return server
+}
+
+/** @throws Error that says which port is taken */
+async function listening(server: Server, port: number): Promise<void> {
+  server.listen(port, application.host)
+  await once(server, 'listening').catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EADDRINUSE') throw error
+    throw new Error(
+      `Port ${port} is taken: another program listens on ${application.host}:${port}, perhaps another \`npm start\`. ` +
+        'End it and try again.',
+    )
+  })
+}
+
+/** Looked at first: else the answer of another server there would pass for that of ours. */
+async function needPort(port: number): Promise<void> {
+  const server = createServer()
+  await listening(server, port)
+  server.close()
+  await once(server, 'close')
 }
 
 async function waitForDiscovery(child: ChildProcess): Promise<void> {
@@ -62,28 +85,32 @@ async function waitForDiscovery(child: ChildProcess): Promise<void> {
 }
 
 const invitation = `
-  Countersign runs.
+  Countersign is running.
 
-    Demo application   http://${application.host}:${application.port}/
-    Issuer             ${issuer}
+    Open      http://${application.host}:${application.port}/   (a demo application)
+    Issuer    ${issuer}
 
-  Log in as
-    admin@example.com  password   in the group admins
-    viewer@example.com password   a viewer
-  or by the mock upstream, which asks nothing.
+  Log in with Email as
+    admin@example.com     password: password    in the groups admins and developers
+    viewer@example.com    password: password    in the group viewers
+  or with Example (mock), which asks nothing.
 
-  Try next
-    from a command line    npx countersign login --issuer ${issuer} --client-id demo-cli
-    without a browser here npx countersign login --issuer ${issuer} --client-id demo-cli --device
-    your own configuration npx countersign check FILE && npx countersign serve FILE
-    Okta, GitHub           README.md, section "Set up an upstream"
+  Try next, in another terminal
+    a command line            npx countersign login --issuer ${issuer} --client-id demo-cli
+    one without a browser     npx countersign login --issuer ${issuer} --client-id demo-cli --device
+    your own configuration    npx countersign check FILE, then npx countersign serve FILE
+    Okta, GitHub              README.md, "Set up an upstream"
 
   Ctrl-C ends it.
 `
 
+/** Milliseconds in which the server writes the last lines of its start. */
+const LAST_LINES = 100
+
 async function main(): Promise<void> {
   const file = process.argv[2] ?? 'config.example.yaml'
   const program = join(root, 'bin', 'countersign.js')
+  for (const port of [application.port, Number(new URL(issuer).port)]) await needPort(port)
   const child = spawn(process.execPath, [program, 'serve', file], { cwd: root, stdio: 'inherit' })
   const ended = once(child, 'exit')
   let stopping = false
@@ -95,10 +122,11 @@ async function main(): Promise<void> {
   process.on('SIGINT', stop)
   process.on('SIGTERM', stop)
 
-  let application: Server | undefined
+  let served: Server | undefined
   try {
     await waitForDiscovery(child)
-    application = await serveApplication()
+    served = await serveApplication()
+    await pause(LAST_LINES)
     console.log(invitation)
     await ended
   } catch (error) {
@@ -106,8 +134,11 @@ async function main(): Promise<void> {
     if (child.exitCode === null) child.kill('SIGTERM')
     process.exitCode = stopping ? 0 : 1
   }
-  application?.close()
-  application?.closeAllConnections()
+  served?.close()
+  served?.closeAllConnections()
 }
 
-await main()
+await main().catch((error: Error) => {
+  console.error(error.message)
+  process.exitCode = 1
+})

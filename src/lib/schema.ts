@@ -19,15 +19,34 @@ export interface SchemaProblem {
 export type Validate = (value: unknown) => SchemaProblem[]
 
 // `strict` off: schemas carry annotations of ours, and those of operators' modules are not ours to judge.
-const ajv = new Ajv2020({ allErrors: true, verbose: true, strict: false, useDefaults: true, allowUnionTypes: true })
+const common = { strict: false, allowUnionTypes: true, code: { optimize: false } }
+
+// Judging the schemas, and making the checks as fast as can be, costs more than a start has use for.
+const ajv = new Ajv2020({
+  ...common,
+  allErrors: true,
+  verbose: true,
+  useDefaults: true,
+  validateSchema: false,
+  meta: false,
+})
 formats.default(ajv)
+
+/** Why a schema from elsewhere is no valid JSON Schema (2020-12). */
+export const schemaFault = (schema: TSchema): string | undefined => {
+  const judge = new Ajv2020(common)
+  formats.default(judge)
+  try {
+    judge.compile(schema)
+    return undefined
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error)
+  }
+}
 
 const compiled = new WeakMap<TSchema, Validate>()
 
-/**
- * Compiles a TypeBox (JSON) schema once.
- * @throws Error when the schema itself is no valid JSON Schema
- */
+/** Compiles a TypeBox (JSON) schema once. It must be a valid one, see `schemaFault`. */
 export const compileSchema = (schema: TSchema): Validate => {
   const known = compiled.get(schema)
   if (known) return known

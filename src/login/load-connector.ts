@@ -5,6 +5,7 @@ import { dirname, isAbsolute, join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { type ConnectorType, failure } from '../../connectors/contract.ts'
 import { connectorTypes } from '../../connectors/index.ts'
+import { schemaFault } from '../lib/schema.ts'
 
 /** The types that are built in. */
 export const knownTypes: string[] = Object.keys(connectorTypes)
@@ -112,8 +113,14 @@ async function load(type: string, file: string): Promise<ConnectorType> {
     throw broken(type, error)
   })
   const { default: exported } = module as { default?: unknown }
-  if (isConnectorType(exported)) return exported
-  throw failure('misconfigured', `connector module "${type}" has no default export with "schema" and "open"`)
+  if (!isConnectorType(exported)) {
+    throw failure('misconfigured', `connector module "${type}" has no default export with "schema" and "open"`)
+  }
+  const fault = schemaFault(exported.schema)
+  if (fault !== undefined) {
+    throw failure('misconfigured', `connector module "${type}" has a schema that is no JSON Schema: ${fault}`)
+  }
+  return exported
 }
 
 function broken(type: string, error: unknown): Error {

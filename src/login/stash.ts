@@ -77,7 +77,9 @@ export function openStashes({ sealer, driver, mount, secure, now }: StashContext
   const path = mount === '' ? '/' : mount
   const nameOf = (state: string) => `${prefix}${state.slice(0, nameLength)}`
   const purposeOf = (state: string) => `login ${state}`
-  const waiting = openWaiting({ driver, now })
+  const strangers = openWaiting({ driver, now })
+  /** Of people who have logged in: nobody else can use up their share. */
+  const known = openWaiting({ driver, now })
   const seconds = () => Math.floor(now().getTime() / 1000)
 
   const write = (name: string, value: string, maxAge: number) =>
@@ -91,7 +93,7 @@ export function openStashes({ sealer, driver, mount, secure, now }: StashContext
       if (sealed.length > largestValue) {
         // Too large to travel: the cookie only says where it lies, and only this browser has the cookie.
         const handle = randomState()
-        await waiting.keep(handle, { sealed }, Math.min(maxAge, longestWait))
+        await (stash.login ? known : strangers).keep(handle, { sealed }, Math.min(maxAge, longestWait))
         sealed = sealer.seal({ handle }, purposeOf(stash.state))
       }
       const value = `${now().getTime().toString(36)}.${sealed}`

@@ -1,5 +1,4 @@
 /** Where the processor's time goes, for an operator who asks. */
-import { Session } from 'node:inspector/promises'
 import { setTimeout as wait } from 'node:timers/promises'
 
 let running = false
@@ -8,6 +7,8 @@ let running = false
 export const takeCpuProfile = async (seconds: number): Promise<string | undefined> => {
   if (running) return undefined
   running = true
+  // Loaded by nobody who does not ask.
+  const { Session } = await import('node:inspector/promises')
   const session = new Session()
   try {
     session.connect()

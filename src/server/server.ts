@@ -33,8 +33,10 @@ const sweepEvery = 60
 export async function openServer({ options, log, version, env }: ServerContext): Promise<RunningServer> {
   const closers: (() => Promise<void>)[] = []
   const closeAll = async (): Promise<void> => {
-    for (const close of closers.toReversed()) await close()
-    closers.length = 0
+    for (const close of closers.splice(0).toReversed()) {
+      // Whatever fails, the store is closed in order.
+      await close().catch((error) => log.error('a part of the server could not be closed', { err: error }))
+    }
   }
   const now = () => new Date()
   try {

@@ -1,6 +1,6 @@
 /** The connections to one connector's upstream: whom they trust, and which proxy they pass. */
-import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls'
-import { Agent, type Dispatcher, ProxyAgent } from 'undici'
+import type { SecureContext } from 'node:tls'
+import type { Dispatcher } from 'undici'
 import { type Environment, proxyFor } from './proxy.ts'
 
 /** Shaped as `HttpOptions` of the connectors' contract. */
@@ -21,13 +21,21 @@ interface Limits {
 
 export interface Connections {
   /** Equal trust shares its connections, however often it is asked for. */
-  trusting(trust: HttpTrust): (url: URL) => Dispatcher
+  trusting(trust: HttpTrust): (url: URL) => Promise<Dispatcher>
   close(): Promise<void>
+}
+
+let client: Promise<typeof import('undici')> | undefined
+
+/** The HTTP client; loaded at the first call, since it is a quarter of all code. */
+export const undici = (): Promise<typeof import('undici')> => {
+  client ??= import('undici')
+  return client
 }
 
 /** Node's own list and the machine's: operators add their authority to the image's store, which Go reads. */
 let systemAuthorities: string[] | undefined
-const trustedAuthorities = (): string[] => {
+const trustedAuthorities = ({ getCACertificates }: typeof import('node:tls')): string[] => {
   systemAuthorities ??= [...new Set([...getCACertificates('default'), ...getCACertificates('system')])]
   return systemAuthorities
 }
@@ -35,13 +43,14 @@ const trustedAuthorities = (): string[] => {
 // Reading some hundred certificates takes tens of milliseconds: once for all who trust nobody else, and when first needed.
 let plainContext: SecureContext | undefined
 
-const secureContext = ({ ca = [], cert, key }: HttpTrust): SecureContext => {
+const secureContext = async ({ ca = [], cert, key }: HttpTrust): Promise<SecureContext> => {
+  const tls = await import('node:tls')
   if (ca.length === 0 && cert === undefined && key === undefined) {
-    plainContext ??= createSecureContext({ ca: trustedAuthorities(), minVersion: 'TLSv1.2' })
+    plainContext ??= tls.createSecureContext({ ca: trustedAuthorities(tls), minVersion: 'TLSv1.2' })
     return plainContext
   }
-  return createSecureContext({
-    ca: [...trustedAuthorities(), ...ca],
+  return tls.createSecureContext({
+    ca: [...trustedAuthorities(tls), ...ca],
     minVersion: 'TLSv1.2',
     ...(cert !== undefined && { cert }),
     ...(key !== undefined && { key }),
@@ -51,11 +60,12 @@ const secureContext = ({ ca = [], cert, key }: HttpTrust): SecureContext => {
 /** Reads the proxy variables at once, since a broken one should stop the start; connects when called. */
 export const openConnections = ({ env, timeoutMs, maxBytes }: Limits & { env: Environment }): Connections => {
   const proxyOf = proxyFor(env)
-  const agents = new Map<string, Dispatcher>()
+  const agents = new Map<string, Promise<Dispatcher>>()
 
-  const open = (secure: boolean, trust: HttpTrust, proxy: string | undefined): Dispatcher => {
+  const open = async (secure: boolean, trust: HttpTrust, proxy: string | undefined): Promise<Dispatcher> => {
+    const { Agent, ProxyAgent } = await undici()
     const tls = secure
-      ? { secureContext: secureContext(trust), rejectUnauthorized: trust.skipVerify !== true }
+      ? { secureContext: await secureContext(trust), rejectUnauthorized: trust.skipVerify !== true }
       : undefined
     const common = { maxResponseSize: maxBytes, connectTimeout: timeoutMs, keepAliveTimeout: 4_000 }
     if (proxy === undefined) return new Agent({ ...common, connect: { timeout: timeoutMs, ...tls } })
@@ -79,6 +89,7 @@ export const openConnections = ({ env, timeoutMs, maxBytes }: Limits & { env: En
         if (agent === undefined) {
           agent = open(secure, trust, proxy)
           agents.set(key, agent)
+          agent.catch(() => agents.delete(key))
         }
         return agent
       }
@@ -86,7 +97,7 @@ export const openConnections = ({ env, timeoutMs, maxBytes }: Limits & { env: En
     close: async () => {
       const open = [...agents.values()]
       agents.clear()
-      await Promise.all(open.map((agent) => agent.close()))
+      await Promise.all(open.map(async (agent) => (await agent).close()))
     },
   }
 }

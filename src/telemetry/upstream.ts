@@ -2,11 +2,11 @@
  * How this server calls upstreams: over connections that stay open, limited in time and in the size of answers,
  * through the proxy of the environment, each call measured. One of these a connector.
  */
-import { type Dispatcher, errors, request } from 'undici'
+import type { Dispatcher } from 'undici'
 import type { Attributes } from '../lib/logger.ts'
 import type { Metrics } from './metrics.ts'
 import type { Environment } from './proxy.ts'
-import { type HttpTrust, openConnections } from './upstream-connections.ts'
+import { type HttpTrust, openConnections, undici } from './upstream-connections.ts'
 
 /** Makes the error that callers know; the connectors' own `failure`, which this room cannot import. */
 export type UpstreamFailure = (
@@ -159,6 +159,7 @@ export const openUpstream = (options: UpstreamOptions): Upstream => {
   }
 
   const exchange = async (call: Call, dispatcher: Dispatcher, signal: AbortSignal): Promise<Response> => {
+    const { errors, request } = await undici()
     const answer = await request(call.url, {
       method: call.method as Dispatcher.HttpMethod,
       headers: call.headers,
@@ -208,7 +209,7 @@ export const openUpstream = (options: UpstreamOptions): Upstream => {
       const name = `${call.method} ${call.url.host}`
       const since = now()
       try {
-        const response = await send(call, dispatcherOf(call.url))
+        const response = await send(call, await dispatcherOf(call.url))
         account(name, outcomeOf(response.status), since)
         return response
       } catch (error) {

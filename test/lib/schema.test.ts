@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict'
 import { Type } from 'typebox'
-import { compileSchema } from '../../src/lib/schema.ts'
+import { connectorTypes } from '../../connectors/index.ts'
+import { configuration } from '../../src/config/keys/index.ts'
+import { localSigner } from '../../src/config/keys/tokens.ts'
+import { compileSchema, schemaFault } from '../../src/lib/schema.ts'
+import { storageTypes } from '../../src/storage/index.ts'
 
 describe('a schema check', () => {
   const schema = Type.Object(
@@ -66,6 +70,14 @@ describe('a schema check', () => {
   it('finds everything at once, with pointers that are escaped (RFC 6901)', () => {
     const paths = check({ name: '', count: 10, address: 'nowhere', list: [{}] }).map(({ path }) => path)
     assert.deepEqual(paths.toSorted(), ['/address', '/count', '/list/0/a~1b', '/name'])
+  })
+
+  it('finds out what is no schema, and no fault in those that this program brings', () => {
+    assert.match(schemaFault({ type: 'strng' })!, /type/)
+    assert.match(schemaFault({ type: 'object', properties: 5 } as never)!, /properties must be object/)
+    const types = [...Object.values(connectorTypes), ...Object.values(storageTypes)]
+    for (const schema of [configuration, localSigner, ...types.map((type) => type.schema)])
+      assert.equal(schemaFault(schema), undefined)
   })
 
   it('is compiled once', () => assert.equal(compileSchema(schema), compileSchema(schema)))

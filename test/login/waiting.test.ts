@@ -12,8 +12,11 @@ function open(limit: number) {
       return { ok: true } as const
     },
   }
+  const pass = (seconds: number): void => {
+    time += seconds
+  }
   const waiting = openWaiting({ driver, now: () => new Date(time * 1000), limit })
-  return { waiting, commits, pass: (seconds: number) => void (time += seconds) }
+  return { waiting, commits, pass }
 }
 
 describe('what waits for strangers', () => {

@@ -18,12 +18,12 @@ const oid = (hex: string): Buffer => tlv(0x06, Buffer.from(hex, 'hex'))
 const utcTime = (time: Date): Buffer =>
   tlv(0x17, Buffer.from(`${time.toISOString().replace(/[-:T]/g, '').slice(2, 14)}Z`))
 
-/** For `localhost` and 127.0.0.1, valid for a day around now; `name` tells certificates apart. */
-export const selfSigned = (name: string): Pair => {
+/** For `hosts` and 127.0.0.1, valid for a day around now; `name` tells certificates apart. */
+export const selfSigned = (name: string, hosts: string[] = ['localhost']): Pair => {
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const algorithm = sequence(oid('2a8648ce3d040302'))
   const issuer = sequence(tlv(0x31, sequence(oid('550403'), tlv(0x0c, Buffer.from(name)))))
-  const names = sequence(tlv(0x82, Buffer.from('localhost')), tlv(0x87, Buffer.from([127, 0, 0, 1])))
+  const names = sequence(...hosts.map((host) => tlv(0x82, Buffer.from(host))), tlv(0x87, Buffer.from([127, 0, 0, 1])))
   const authority = sequence(oid('551d13'), tlv(0x04, sequence(tlv(0x01, Buffer.from([0xff])))))
   const alternatives = sequence(oid('551d11'), tlv(0x04, names))
   const serial = createHash('sha256').update(`${name}${Date.now()}`).digest().subarray(0, 8)

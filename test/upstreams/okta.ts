@@ -12,6 +12,8 @@ import { token, userinfo } from './okta-tokens.ts'
 import { notFound, type OktaCall, type Reply, read, write } from './okta-wire.ts'
 
 export interface OktaOptions {
+  /** Its address as others see it, where something stands in front of it. */
+  origin?: string
   clientId?: string
   clientSecret?: string
   redirectUris?: string[]
@@ -30,6 +32,7 @@ export interface OktaOptions {
 export interface OktaStandIn {
   /** Address of the org, without a trailing slash. */
   url: string
+  port: number
   /** Issuer of the org server, or of a custom one. */
   issuer(serverId?: string): string
   clientId: string
@@ -126,10 +129,12 @@ export async function startOkta(options: OktaOptions = {}): Promise<OktaStandIn>
   const server: Server = options.tls ? createTlsServer(options.tls, handle) : createServer(handle)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
 
-  url = `${options.tls ? 'https' : 'http'}://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const here = `${options.tls ? 'https' : 'http'}://127.0.0.1:${(server.address() as AddressInfo).port}`
+  url = options.origin ?? here
 
   return {
     url,
+    port: Number(new URL(here).port),
     issuer: (serverId = '') => org.issuerOf(serverId),
     org,
     clientId,

@@ -25,12 +25,20 @@ const ourFaults = new Set([
 ])
 
 /** The answer to the authorization request was an error. The description is for the log only. */
-export function authorizationFailure(error: UpstreamError, settings: OidcSettings): ConnectorFailure {
+export function authorizationFailure(
+  error: UpstreamError,
+  settings: OidcSettings,
+  addedOfflineAccess = false,
+): ConnectorFailure {
   const recognised = settings.recognise?.(error)
   if (recognised) return recognised
   const message = `the upstream answered ${describe(error)}`
   const details: FailureDetails = isKnown(error.code) ? { upstreamCode: error.code } : {}
   if (outages.has(error.code)) return failure('upstream_unavailable', message, details)
+  if (error.code === 'invalid_scope' && addedOfflineAccess) {
+    const advice = 'addScopes: false leaves out what only clients asked for'
+    return failure('misconfigured', `${message}; ${advice}`, { ...details, offlineAccessRefused: true })
+  }
   if (ourFaults.has(error.code)) return failure('misconfigured', message, details)
   return failure('login_refused', message, details)
 }

@@ -58,7 +58,12 @@ export function oidcFlow(settings: OidcSettings, context: ConnectorContext): Bro
       checkRedirectUri(settings, context, arrival.callbackUrl)
       const memo = readMemo(arrival.memo)
       const found = await upstream.get()
-      const tokens = await redeemed(settings, () => redeemCode(settings, found, arrival, memo), context)
+      const tokens = await redeemed(
+        settings,
+        () => redeemCode(settings, found, arrival, memo),
+        context,
+        memo.addedOfflineAccess,
+      )
       const claims = await complete(found, tokens, arrival.scopes)
       return { ...read(claims, true), connectorData: connectorData(tokens, claims) }
     },
@@ -112,12 +117,21 @@ function checkRedirectUri({ redirectURI }: OidcSettings, { issuer }: ConnectorCo
 }
 
 /** Runs the code grant; an error in the callback itself becomes a refusal, anything else what the token endpoint meant. */
-async function redeemed<T>(settings: OidcSettings, work: () => Promise<T>, context: ConnectorContext): Promise<T> {
+async function redeemed<T>(
+  settings: OidcSettings,
+  work: () => Promise<T>,
+  context: ConnectorContext,
+  addedOfflineAccess: boolean | undefined,
+): Promise<T> {
   try {
     return await work()
   } catch (error) {
     if (error instanceof client.AuthorizationResponseError) {
-      throw authorizationFailure({ code: error.error, description: error.error_description ?? '' }, settings)
+      throw authorizationFailure(
+        { code: error.error, description: error.error_description ?? '' },
+        settings,
+        addedOfflineAccess,
+      )
     }
     throw callFailure(error, 'code', settings, context.now())
   }

@@ -8,7 +8,11 @@ import type { OidcSettings } from './settings.ts'
 export interface Memo {
   nonce: string
   verifier?: string
+  /** `offline_access` was asked for although it is not configured. */
+  addedOfflineAccess?: true
 }
+
+const offlineAccess = 'offline_access'
 
 /** 256 bits. */
 const secretValue = () => randomBytes(32).toString('base64url')
@@ -26,7 +30,9 @@ export function authenticationRequest(
   set('client_id', settings.clientID)
   set('redirect_uri', callbackUrl.href)
   set('response_type', 'code')
-  set('scope', requestedScopes(settings, metadata, scopes).join(' '))
+  const wanted = requestedScopes(settings, metadata, scopes)
+  if (wanted.includes(offlineAccess) && !settings.scopes?.includes(offlineAccess)) memo.addedOfflineAccess = true
+  set('scope', wanted.join(' '))
   set('state', state)
   set('nonce', memo.nonce)
   const method = challengeMethod(settings, metadata)
@@ -47,7 +53,11 @@ export function authenticationRequest(
 /** @returns the memo of a request, as it comes back; anything else is a broken login */
 export function readMemo(memo: Json | undefined): Memo {
   if (typeof memo === 'object' && memo !== null && !Array.isArray(memo) && typeof memo.nonce === 'string') {
-    return { nonce: memo.nonce, ...(typeof memo.verifier === 'string' && { verifier: memo.verifier }) }
+    return {
+      nonce: memo.nonce,
+      ...(typeof memo.verifier === 'string' && { verifier: memo.verifier }),
+      ...(memo.addedOfflineAccess === true && { addedOfflineAccess: true }),
+    }
   }
   throw failure('login_refused', 'the callback belongs to no login that was started here')
 }
@@ -61,7 +71,7 @@ export function requestedScopes(settings: OidcSettings, metadata: Metadata, want
     if (settings.addScopes !== false && Array.isArray(listed) && listed.includes(name)) scopes.push(name)
   }
   if (wanted.groups && !explicit && settings.insecureEnableGroups !== false) add('groups')
-  if (wanted.offlineAccess) add('offline_access')
+  if (wanted.offlineAccess) add(offlineAccess)
   return unique(scopes)
 }
 

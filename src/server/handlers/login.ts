@@ -1,6 +1,6 @@
 /** Coming back from the upstream, the password form, and the form that leaves by POST. */
 import type { Context, Next } from 'koa'
-import { PageFailure } from '../../login/failures.ts'
+import { asFailure, PageFailure } from '../../login/failures.ts'
 import { messagesFor } from '../../login/messages.ts'
 import { randomState } from '../../login/random.ts'
 import type { Stash } from '../../login/stash.ts'
@@ -102,7 +102,27 @@ async function arrive(ctx: Context, next: Next, services: Services, params: URLS
     const login = await services.flow.finish(stash, { params, headers: named === undefined ? new Map() : headers })
     await finishLogin(ctx, next, services, stash, login)
   } catch (error) {
-    await failLogin(ctx, services, stash, error)
+    if (asFailure(error)?.details.offlineAccessRefused) await departAgain(ctx, services, stash)
+    else await failLogin(ctx, services, stash, error)
+  }
+}
+
+/** Clients wish for a refresh token wherever discovery offers one; without one at the upstream the login is shorter, not lost. */
+async function departAgain(ctx: Context, services: Services, stash: Stash): Promise<void> {
+  const { connectors, flow, stashes, log } = services
+  log.warn('the upstream refused offline_access, which the client asked for; it is asked once more without', {
+    connector_id: stash.connectorId,
+    advice: 'addScopes: false spares the detour',
+  })
+  stashes.drop(stash.state, jarOf(ctx))
+  const scopes = stash.scopes.filter((scope) => scope !== 'offline_access')
+  const again: Stash = { ...stash, state: randomState(), scopes }
+  try {
+    const address = await flow.start(connectors.get(stash.connectorId)!, again, {})
+    await stashes.save(again, jarOf(ctx))
+    redirectTo(ctx, address)
+  } catch (error) {
+    await failLogin(ctx, services, again, error)
   }
 }
 

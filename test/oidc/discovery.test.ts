@@ -1,0 +1,51 @@
+import assert from 'node:assert/strict'
+import { discoveryDocument, paths } from '../../src/oidc/discovery.ts'
+import type { OidcOptions } from '../../src/oidc/options.ts'
+
+const documentOf = (issuer: string, more: Partial<OidcOptions> = {}, algorithm = 'RS256') =>
+  discoveryDocument(
+    {
+      issuer,
+      grantTypes: ['refresh_token', 'authorization_code'],
+      pkce: { enforce: false, methods: ['S256'] },
+      ...more,
+    } as OidcOptions,
+    algorithm,
+  ) as Record<string, unknown>
+
+describe('the discovery document', () => {
+  for (const [issuer, base] of [
+    ['https://dex.example/dex', 'https://dex.example/dex'],
+    ['https://dex.example/dex/', 'https://dex.example/dex'],
+    ['https://dex.example', 'https://dex.example'],
+    ['https://dex.example:8443/', 'https://dex.example:8443'],
+  ] as const) {
+    it(`names the endpoints below ${issuer}, and the issuer to the letter (X-12)`, () => {
+      const document = documentOf(issuer)
+      assert.equal(document.issuer, issuer)
+      assert.equal(document.authorization_endpoint, `${base}/auth`)
+      assert.equal(document.token_endpoint, `${base}/token`)
+      assert.equal(document.jwks_uri, `${base}/keys`)
+      assert.equal(document.userinfo_endpoint, `${base}/userinfo`)
+      assert.equal(document.device_authorization_endpoint, `${base}/device/code`)
+      assert.equal(document.introspection_endpoint, `${base}/token/introspect`)
+    })
+  }
+
+  it('promises only what is served', () => {
+    const document = documentOf('https://dex.example/dex', {}, 'ES256')
+    assert.deepEqual(document.grant_types_supported, ['authorization_code', 'refresh_token'])
+    assert.deepEqual(document.response_types_supported, ['code'])
+    assert.deepEqual(document.id_token_signing_alg_values_supported, ['ES256'])
+    assert.deepEqual(document.code_challenge_methods_supported, ['S256'])
+    assert.deepEqual(document.scopes_supported, ['openid', 'email', 'groups', 'profile', 'offline_access'])
+    assert.equal(document.request_parameter_supported, false)
+    const urls = Object.values(document).filter((value) => String(value).startsWith('https://dex.example/dex/'))
+    for (const url of urls) assert.ok(Object.values(paths).includes(String(url).slice(23) as never), String(url))
+  })
+
+  it('lists `plain` only where the operator allows it (X-9)', () => {
+    const pkce = { enforce: false, methods: ['S256', 'plain'] } as OidcOptions['pkce']
+    assert.deepEqual(documentOf('https://a', { pkce }).code_challenge_methods_supported, ['S256', 'plain'])
+  })
+})
