@@ -1,7 +1,8 @@
 /** JSON Schema checks whose findings are sentences for an operator. */
-import { Ajv2020, type ErrorObject } from 'ajv/dist/2020.js'
+import { Ajv2020, type ErrorObject, type Options } from 'ajv/dist/2020.js'
 import formats from 'ajv-formats'
 import type { TSchema } from 'typebox'
+import { compiled, fingerprint } from './compiled.ts'
 import { nearest } from './nearest.ts'
 
 export interface SchemaProblem {
@@ -18,24 +19,29 @@ export interface SchemaProblem {
 /** Checks a value, and fills in the schema's defaults in place. An empty list: nothing is wrong. */
 export type Validate = (value: unknown) => SchemaProblem[]
 
-// `strict` off: schemas carry annotations of ours, and those of operators' modules are not ours to judge.
-const common = { strict: false, allowUnionTypes: true, code: { optimize: false } }
-
-// Judging the schemas, and making the checks as fast as can be, costs more than a start has use for.
-const ajv = new Ajv2020({
-  ...common,
+/** For those that check configurations; `npm run build` uses them too, see `compiled.ts`. */
+export const ajvOptions = {
+  // Schemas carry annotations of ours, and those of operators' modules are not ours to judge.
+  strict: false,
+  allowUnionTypes: true,
   allErrors: true,
   verbose: true,
   useDefaults: true,
+  // Judging the schemas, and making the checks as fast as can be, costs more than a start has use for.
   validateSchema: false,
   meta: false,
-})
-formats.default(ajv)
+  code: { optimize: false },
+} satisfies Options
+
+let shared: Ajv2020 | undefined
+const ajv = (): Ajv2020 => {
+  shared ??= formats.default(new Ajv2020(ajvOptions)) as Ajv2020
+  return shared
+}
 
 /** Why a schema from elsewhere is no valid JSON Schema (2020-12). */
 export const schemaFault = (schema: TSchema): string | undefined => {
-  const judge = new Ajv2020(common)
-  formats.default(judge)
+  const judge = formats.default(new Ajv2020({ ...ajvOptions, validateSchema: true, meta: true }))
   try {
     judge.compile(schema)
     return undefined
@@ -44,15 +50,15 @@ export const schemaFault = (schema: TSchema): string | undefined => {
   }
 }
 
-const compiled = new WeakMap<TSchema, Validate>()
+const known = new WeakMap<TSchema, Validate>()
 
 /** Compiles a TypeBox (JSON) schema once. It must be a valid one, see `schemaFault`. */
 export const compileSchema = (schema: TSchema): Validate => {
-  const known = compiled.get(schema)
-  if (known) return known
-  const check = ajv.compile(schema)
+  const before = known.get(schema)
+  if (before) return before
+  const check = compiled[fingerprint(schema)] ?? ajv().compile(schema)
   const validate: Validate = (value) => (check(value) ? [] : describe(check.errors ?? []))
-  compiled.set(schema, validate)
+  known.set(schema, validate)
   return validate
 }
 

@@ -25,11 +25,14 @@ export interface Connections {
   close(): Promise<void>
 }
 
-let client: Promise<typeof import('undici')> | undefined
+type Undici = typeof import('undici').default
+
+let client: Promise<Undici> | undefined
 
 /** The HTTP client; loaded at the first call, since it is a quarter of all code. */
-export const undici = (): Promise<typeof import('undici')> => {
-  client ??= import('undici')
+export const undici = (): Promise<Undici> => {
+  // A CommonJS package: in the bundle its names are members of `default` only.
+  client ??= import('undici').then((module) => module.default)
   return client
 }
 
