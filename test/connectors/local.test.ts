@@ -80,18 +80,18 @@ describe('local connector', () => {
 
   it('takes as long for an unknown address as for a known one', async () => {
     const connector = await open(jane)
-    const time = async (email: string) => {
-      const times: number[] = []
-      for (let i = 0; i < 3; i++) {
+    const fastest = { known: Number.POSITIVE_INFINITY, unknown: Number.POSITIVE_INFINITY }
+    // In turns, so that what else the machine does strikes both.
+    for (let i = 0; i < 6; i++) {
+      for (const [who, email] of [['known', 'jane@example.com'] as const, ['unknown', 'joe@example.com'] as const]) {
         const since = performance.now()
         await connector.login(email, 'wrong', scopes)
-        times.push(performance.now() - since)
+        fastest[who] = Math.min(fastest[who], performance.now() - since)
       }
-      return Math.min(...times)
     }
-    const [known, unknown] = [await time('jane@example.com'), await time('joe@example.com')]
     // A hash of cost 10 takes tens of milliseconds, no hash at all takes none.
-    assert.ok(unknown > known / 2 && unknown < known * 2, `${known} ms and ${unknown} ms`)
+    const ratio = fastest.unknown / fastest.known
+    assert.ok(ratio > 0.4 && ratio < 2.5, `${fastest.known} ms and ${fastest.unknown} ms`)
   })
 
   it('keeps out by a hash that is none, without failing', async () => {
