@@ -16,13 +16,15 @@ const manager = new oidc.UserManager({
 })
 
 const element = (id) => document.getElementById(id)
+element('hint').textContent = settings.hint ?? ''
+element('hint').hidden = !settings.hint
 const show = (id) => {
   for (const each of ['signed-out', 'failed', 'signed-in']) element(each).hidden = each !== id
 }
 
 const readable = (name, value) =>
   ['iat', 'exp', 'nbf', 'auth_time'].includes(name)
-    ? `${value}  (${new Date(value * 1000).toLocaleTimeString()})`
+    ? `${value}  (${new Date(value * 1000).toLocaleString()})`
     : typeof value === 'object'
       ? JSON.stringify(value)
       : String(value)
@@ -37,11 +39,12 @@ function showUser(user) {
   )
   const groups = claims.groups ?? []
   const isAdmin = groups.includes(ADMIN_GROUP)
+  element('person').textContent = claims.name ?? claims.email ?? claims.sub
   element('role').textContent = isAdmin ? 'Admin' : 'Viewer'
   element('role-card').dataset.role = isAdmin ? 'admin' : 'viewer'
   element('role-reason').textContent = isAdmin
-    ? `because the ID token lists the group “${ADMIN_GROUP}”.`
-    : `because the ID token does not list the group “${ADMIN_GROUP}”.`
+    ? `because the ID token lists the group “${ADMIN_GROUP}”: you may change things.`
+    : `because the ID token does not list the group “${ADMIN_GROUP}”: you may look, and change nothing.`
   element('groups').replaceChildren(
     ...(groups.length > 0 ? groups : ['none']).map((group) => {
       const item = document.createElement('li')
@@ -63,9 +66,11 @@ function showUser(user) {
 }
 
 function showFailure(error) {
-  element('reason').textContent = [error.error ?? error.name, error.error_description ?? error.message]
-    .filter(Boolean)
-    .join(': ')
+  // Browsers tell scripts no more than this of a server that is down, or that does not let this origin ask.
+  const unreachable = error instanceof TypeError
+  element('reason').textContent = unreachable
+    ? `${settings.issuer} does not answer this page. Does it run, and does its web.allowedOrigins list ${location.origin}?`
+    : [error.error ?? error.name, error.error_description ?? error.message].filter(Boolean).join(': ')
   show('failed')
 }
 
@@ -76,6 +81,7 @@ element('again').addEventListener('click', logIn)
 element('logout').addEventListener(
   'click',
   attempt(async () => {
+    // The provider keeps no session: whoever has no token is logged out.
     await manager.revokeTokens(['refresh_token']).catch(() => undefined)
     await manager.removeUser()
     show('signed-out')
@@ -86,7 +92,8 @@ element('renew').addEventListener(
   attempt(async () => {
     const user = await manager.signinSilent()
     showUser(user)
-    element('note').textContent = `Renewed at ${new Date().toLocaleTimeString()}: new tokens, groups asked again.`
+    element('note').textContent =
+      `Renewed at ${new Date().toLocaleTimeString()} by refresh token: new tokens, and the groups were asked again.`
   }),
 )
 

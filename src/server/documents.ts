@@ -5,6 +5,7 @@ import { discoveryDocument, paths } from '../oidc/discovery.ts'
 import { jwksMaxAge, type SigningKeys } from '../oidc/keys.ts'
 import type { OidcOptions } from '../oidc/options.ts'
 import type { CorsDecision, CorsRequest } from './cors.ts'
+import { noteSize } from './front.ts'
 
 export interface DocumentContext {
   oidc: OidcOptions
@@ -90,7 +91,12 @@ export function openDocuments({ oidc, keys, mount, cors, headers }: DocumentCont
         return
       }
       response.writeHead(200, { ...fixed, ...crossOrigin })
-      response.end(method === 'HEAD' ? undefined : body)
+      if (method === 'HEAD') {
+        response.end()
+        return
+      }
+      noteSize(request, body.length)
+      response.end(body)
     },
   }
 }

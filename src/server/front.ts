@@ -28,6 +28,7 @@ export interface FrontContext {
 interface Noted {
   requestId: string
   route: string
+  bytes?: number
 }
 const noted = new WeakMap<IncomingMessage, Noted>()
 
@@ -37,6 +38,12 @@ export const requestIdOf = (request: IncomingMessage): string => noted.get(reque
 /** Which route it was, for metrics and log. */
 export function noteRoute(request: IncomingMessage, route: string): void {
   noted.get(request)!.route = route
+}
+
+/** How large the body of the answer is, for metrics, where its headers went past the response. */
+export function noteSize(request: IncomingMessage, bytes: number): void {
+  const known = noted.get(request)
+  if (known) known.bytes = bytes
 }
 
 export function openFront(context: FrontContext): RequestListener {
@@ -89,8 +96,7 @@ function account(request: IncomingMessage, response: ServerResponse, { metrics, 
   const method = request.method ?? ''
   response.once('close', () => {
     const seconds = (performance.now() - since) / 1000
-    const bytes = Number(response.getHeader('content-length') ?? 0)
-    const { route: handler } = noted.get(request)!
+    const { route: handler, bytes = Number(response.getHeader('content-length') ?? 0) } = noted.get(request)!
     const code = response.statusCode
     metrics.request({ code, method, handler, seconds, bytes })
     log.info('request', { method, handler, status: code, duration: Math.round(seconds * 1e6) / 1e6 })

@@ -42,6 +42,7 @@ export function samples(pages: Pages, text: (benign: string) => string = (benign
       backUrl: text('/dex/auth?client_id=x'),
       connectorName: text('LDAP'),
     }),
+    'password for a client': pages.password({ action: '/a', prompt: 'Email', clientName: text('Kargo') }),
     'password limited': pages.password({
       action: '/a',
       prompt: 'Email',
@@ -53,6 +54,14 @@ export function samples(pages: Pages, text: (benign: string) => string = (benign
       clientName: text('Kargo'),
       userName: text('jane@example.com'),
       scopes: scopes.map((scope) => ({ name: text(scope.name), text: text(scope.text) })),
+    }),
+    'approval of a device': pages.approval({
+      action: '/a',
+      fields: {},
+      clientName: text('Kargo CLI'),
+      userName: text('jane'),
+      scopes,
+      forDevice: true,
     }),
     'approval of nothing': pages.approval({
       action: '/a',

@@ -12,7 +12,10 @@ const ARGO_CD = /<p>(.*)([\s\S]*?)<\/p>/
 const ERROR = /invalid|error|denied|wrong|incorrect|fail|expired|unknown|forbidden|reject|missing|no longer|try again/i
 
 const body = (html: string) => html.slice(html.indexOf('<body'))
-const text = (html: string) => body(html).replace(/<[^>]*>/g, ' ')
+const text = (html: string) =>
+  body(html)
+    .replace(/<\/?bdi>/g, '')
+    .replace(/<[^>]*>/g, ' ')
 const forms = (html: string) => [...html.matchAll(/<form[\s\S]*?<\/form>/g)].map(([form]) => form)
 
 describe('login pages: the choice of connectors', () => {
@@ -77,6 +80,9 @@ describe('login pages: the password form', () => {
     assert.match(page, /role="alert">Too many attempts\.</)
     assert.doesNotMatch(page, /aria-invalid/)
   })
+  it('says which application asked', () => {
+    assert.match(text(plainPages().password({ ...request, clientName: 'Kargo' })), /to continue to Kargo/)
+  })
   it('leads back only when there is another connector', () => {
     assert.match(plainPages().password({ ...request, backUrl: '/dex/auth?a=b' }), /<a href="\/dex\/auth\?a=b">/)
     assert.doesNotMatch(plainPages().password(request), /<a /)
@@ -102,6 +108,7 @@ describe('login pages: approval and device', () => {
       [...page.matchAll(/<li>(.*)<\/li>/g)].map(([, item]) => item),
       ['See your email address', 'See the groups you belong to'],
     )
+    assert.doesNotMatch(text(page), /device/)
     assert.match(text(page), /Logged in as jane/)
   })
   it('shows the code in a field that the person can compare and correct', () => {
@@ -112,6 +119,14 @@ describe('login pages: approval and device', () => {
       plainPages().device({ action: '/d', message: 'This code has expired.' }),
       /role="alert">This code has expired\./,
     )
+  })
+  it('says that a device waits, on the page that lets it in', () => {
+    const asked = { action: '/a', fields: {}, clientName: 'CLI', userName: 'jane', scopes: [] }
+    assert.match(text(plainPages().approval({ ...asked, forDevice: true })), /only if it is yours/)
+  })
+  it('asks to compare a code that came with the address', () => {
+    assert.match(text(plainPages().device({ action: '/d', userCode: 'ABCD-EFGH' })), /shows this code/)
+    assert.match(text(plainPages().device({ action: '/d', userCode: 'ABCD', message: 'No.' })), /Enter the code/)
   })
   it('ends a device login on a page without forms', () => {
     assert.deepEqual(forms(plainPages().deviceDone({ clientName: 'CLI' })), [])
@@ -134,6 +149,7 @@ describe('login pages: failures', () => {
     assert.equal(page.match(/<\/p>/g)?.length, 1)
     assert.match(page, /<h2>Internal Server Error<\/h2>/)
     assert.match(text(page), /Wait\.[\s\S]*Error 500 · Request number\s+r-1/)
+    assert.doesNotMatch(page, /<h2>.*<\/h2>\s*<p>/, 'words of the protocol stand at the foot')
   })
   it('speaks of an error and gives a next step whatever the status', () => {
     for (const status of [400, 403, 404, 429, 500, 502, 503, 599]) {
@@ -168,12 +184,14 @@ describe('login pages: failures', () => {
 describe('login pages: all of them', () => {
   it('carry no inline style, script or handler', () => {
     for (const [name, html] of Object.entries(samples(plainPages()))) {
-      assert.doesNotMatch(html, /<style|\sstyle=|\son\w+=|<script(?![^>]*src="\/dex\/static\/submit\.js")/, name)
+      assert.doesNotMatch(html, /<style|\sstyle=|\son\w+=|<script(?![^>]*src="\/dex\/static\/\w+\.js")/, name)
     }
   })
-  it('load a script only to leave by POST, and have a button for who runs none', () => {
-    for (const [name, html] of Object.entries(samples(plainPages())))
-      assert.equal(html.includes('<script'), name === 'post', name)
+  it('load a script only to leave by POST or to take two clicks for one, and have a button for who runs none', () => {
+    for (const [name, html] of Object.entries(samples(plainPages()))) {
+      const [, script] = /<script src="\/dex\/static\/(\w+)\.js"/.exec(html) ?? []
+      assert.equal(script, name === 'post' ? 'submit' : html.includes('<form') ? 'once' : undefined, name)
+    }
     assert.match(samples(plainPages()).post!, /<button[^>]*type="submit">Continue<\/button>/)
   })
   it('stay under 30 kB with style sheet, script and every picture', () => {
@@ -182,6 +200,11 @@ describe('login pages: all of them', () => {
     const assets = files.reduce((sum, file) => sum + readFileSync(join(file.parentPath, file.name)).length, 0)
     const largest = Math.max(...Object.values(samples(plainPages())).map((html) => Buffer.byteLength(html)))
     assert.ok(assets + largest < 30_000, `${assets} + ${largest} bytes`)
+  })
+  it('set names of others apart, so that letters of another direction leave the sentence as it is', () => {
+    const page = plainPages().approval({ action: '/a', fields: {}, clientName: '\u202e<b>', userName: 'x', scopes: [] })
+    assert.match(page, /<bdi>\u202e&lt;b&gt;<\/bdi> asks for no/)
+    assert.match(page, /Logged in as <bdi>x<\/bdi>/)
   })
   it('keep an operator’s language where there is a catalogue, and English elsewhere', () => {
     assert.equal(messagesFor(['xx', 'en-GB']).lang, 'en')

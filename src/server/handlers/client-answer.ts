@@ -38,7 +38,7 @@ export function refuseClient(ctx: Context, { issuer, pages, log }: Services, to:
     error: error.error,
     reason: error.description,
   })
-  if (mode === modes.outOfBand) throw new PageFailure(400, error.description)
+  if (mode === modes.outOfBand) throw new PageFailure(400, error.description.replace(/\.?$/, '.'))
   const members = membersOf(issuer, to, error, stateOf(ctx).requestId)
   if (mode === modes.formPost) {
     const page = pages.post({ action: redirectUri, fields: members, title: messagesFor().back() })
