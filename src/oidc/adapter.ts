@@ -64,6 +64,12 @@ export async function revoke(
   for await (const [id] of unit.find(kind, { grant })) unit.delete(kind, id)
 }
 
+/** Refuses a token of ours from now on, although it is valid by itself, until it expires (`exp`, Unix seconds). */
+export async function revokeToken(unit: Unit, jti: string, exp: number): Promise<void> {
+  const id = idOf(jti)
+  if (!(await unit.get('revoked', id))) unit.create('revoked', id, { expiresAt: exp, index: {}, body: {} })
+}
+
 function nothing(name: string): Adapter {
   const refuse = async (): Promise<never> => {
     throw new Error(`the engine stores a ${name}, which nothing here expects`)

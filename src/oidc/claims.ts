@@ -1,5 +1,5 @@
 /** The claims of ID tokens and access tokens, which Dex makes alike. */
-import { randomUUID } from 'node:crypto'
+import { hash, randomUUID } from 'node:crypto'
 import { errors } from 'oidc-provider'
 import type { Login } from '../login/identity.ts'
 import { mayNameAudience, peerOf, type TrustingClients } from './scopes.ts'
@@ -21,14 +21,23 @@ export interface ClaimsRequest {
   lifetime: number
   /** Unix seconds. */
   now: number
+  /** Made new where it is not given. */
+  jti?: string | undefined
 }
 
 /**
- * Claims by scope (OpenID Connect Core, 5.4, and Dex's): absent rather than empty. Each call makes a new `jti`.
+ * The `jti` of what a code is redeemed for. It is made from the code, so that a code that comes again can take its tokens
+ * back without a record of them.
+ */
+export const tokenIdOf = (code: string, token: 'access' | 'id'): string =>
+  hash('sha256', `${token} ${code}`, 'base64url')
+
+/**
+ * Claims by scope (OpenID Connect Core, 5.4, and Dex's): absent rather than empty.
  * @throws errors.InvalidScope when a client that is named as audience does not trust this one any more
  */
 export function tokenClaims(request: ClaimsRequest): TokenClaims {
-  const { issuer, login, scopes, nonce, withAuthTime, lifetime, now } = request
+  const { issuer, login, scopes, nonce, withAuthTime, lifetime, now, jti = randomUUID() } = request
   const { identity, connectorId } = login
   const claims: TokenClaims = {
     iss: issuer,
@@ -36,7 +45,7 @@ export function tokenClaims(request: ClaimsRequest): TokenClaims {
     ...audience(request),
     exp: now + lifetime,
     iat: now,
-    jti: randomUUID(),
+    jti,
   }
   if (nonce !== undefined) claims.nonce = nonce
   if (withAuthTime) claims.auth_time = login.authTime

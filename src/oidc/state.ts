@@ -27,6 +27,8 @@ export interface RequestState {
   finished?: FinishedLogin
   /** What the tokens of this request are made from. */
   source?: GrantSource
+  /** The code that is being redeemed. */
+  code?: string
   /** The access token that was just made, for `at_hash`. */
   accessToken?: string
   /** A token that somebody asks about or revokes; the engine knows it by `presentedHandle` only. */

@@ -191,8 +191,14 @@ describe('refresh', () => {
     using clock = stopClock()
     const login = await logIn(server, { scope })
     clock.advance(11)
+    for (const token of [login.tokens.access_token, login.tokens.id_token]) {
+      assert.equal((await server.userinfo(token)).status, 200)
+    }
     assert.equal(errorOf(await server.redeem(login)), '400 invalid_grant')
     assert.equal(errorOf(await server.refresh(login.tokens.refresh_token!)), '400 invalid_grant')
+    for (const token of [login.tokens.access_token, login.tokens.id_token]) {
+      assert.equal((await server.userinfo(token)).status, 401)
+    }
   })
 
   it('gives no refresh token where the connector cannot say later who somebody is', async () => {

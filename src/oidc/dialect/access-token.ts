@@ -3,8 +3,8 @@
  * record. The engine's own are opaque rows; its JWT format is for resource servers and is refused at userinfo.
  */
 import type { AccessToken as EngineToken, Provider } from 'oidc-provider'
-import { idOf } from '../adapter.ts'
-import { tokenClaims } from '../claims.ts'
+import { revokeToken } from '../adapter.ts'
+import { tokenClaims, tokenIdOf } from '../claims.ts'
 import type { IssuedTokens } from '../issued.ts'
 import type { SigningKeys } from '../keys.ts'
 import type { TrustingClients } from '../scopes.ts'
@@ -52,6 +52,7 @@ export function accessTokenOf(provider: Provider, { keys, issued, issuer, client
         withAuthTime: source.kind === 'code' || source.kind === 'device',
         lifetime,
         now: Math.floor(Date.now() / 1000),
+        jti: state.code && tokenIdOf(state.code, 'access'),
       })
       Object.assign(this, { jti: claims.jti, iat: claims.iat, exp: claims.exp })
       state.accessToken = await keys.sign(claims)
@@ -78,10 +79,7 @@ export function accessTokenOf(provider: Provider, { keys, issued, issuer, client
     /** Revocation (RFC 7009): the token is refused from now on, although it is valid by itself. */
     override async destroy(): Promise<void> {
       if (this.exp === undefined) return
-      const record = { expiresAt: this.exp, index: {}, body: {} }
-      const { unit } = currentState()
-      const id = idOf(this.jti)
-      if (!(await unit.get('revoked', id))) unit.create('revoked', id, record)
+      await revokeToken(currentState().unit, this.jti, this.exp)
     }
 
     static override async revokeByGrantId(): Promise<void> {}

@@ -5,7 +5,8 @@
 import { hash } from 'node:crypto'
 import { type AuthorizationCode as EngineCode, errors, type Provider } from 'oidc-provider'
 import type { Audit } from '../../telemetry/audit.ts'
-import { idOf, revoke } from '../adapter.ts'
+import { idOf, revoke, revokeToken } from '../adapter.ts'
+import { tokenIdOf } from '../claims.ts'
 import { currentContext, currentState, type GrantSource } from '../state.ts'
 import { rememberGrantOf } from './grant.ts'
 
@@ -14,7 +15,10 @@ export const codeLifetime = 600
 /** Seconds in which a code that comes again is a client repeating itself, not a thief: nothing is revoked. */
 const grace = 10
 
-export function authorizationCodeOf(provider: Provider, { audit, lifetime }: { audit: Audit; lifetime: number }) {
+export function authorizationCodeOf(
+  provider: Provider,
+  { audit, tokenLifetime }: { audit: Audit; tokenLifetime: number },
+) {
   const Base = provider.AuthorizationCode
   class AuthorizationCode extends Base {
     declare source?: GrantSource
@@ -28,7 +32,7 @@ export function authorizationCodeOf(provider: Provider, { audit, lifetime }: { a
     }
 
     static expiresIn(): number {
-      return lifetime
+      return codeLifetime
     }
 
     generateTokenId(): string {
@@ -57,9 +61,10 @@ export function authorizationCodeOf(provider: Provider, { audit, lifetime }: { a
         | undefined
       if (!code) return undefined
       const { client } = currentContext().oidc
+      const state = currentState()
       if (code.consumed !== undefined) await refuse(code, client?.clientId)
       rememberGrantOf(code)
-      if (code.clientId === client?.clientId && code.source) currentState().source = code.source
+      if (code.clientId === client?.clientId && code.source) Object.assign(state, { source: code.source, code: value })
       return code as T
     }
   }
@@ -67,9 +72,14 @@ export function authorizationCodeOf(provider: Provider, { audit, lifetime }: { a
   /** RFC 6749, 4.1.2: a code that is used again takes its tokens with it, if it is not just a repetition. */
   async function refuse(code: AuthorizationCode, clientId: string | undefined): Promise<never> {
     const { unit } = currentState()
-    const repeated = Math.floor(Date.now() / 1000) - (code.consumed ?? 0) > grace
-    if (repeated && clientId !== undefined && code.clientId === clientId && code.grantId) {
+    const { consumed = 0 } = code
+    const late = Math.floor(Date.now() / 1000) - consumed > grace
+    if (late && clientId !== undefined && code.clientId === clientId && code.grantId) {
       await revoke(unit, 'refresh-family', code.grantId)
+      for (const token of ['access', 'id'] as const) {
+        // They are made a moment after the code is used up.
+        await revokeToken(unit, tokenIdOf(code.jti, token), consumed + tokenLifetime + grace)
+      }
       unit.delete('code', idOf(code.jti))
       audit({ type: 'token_revoked', client_id: clientId, by: 'reuse' })
     }

@@ -3,7 +3,7 @@
  * that rotate while the server runs; the engine's take their keys at its start and one audience.
  */
 import type { IdToken as EngineToken, Provider } from 'oidc-provider'
-import { tokenClaims } from '../claims.ts'
+import { tokenClaims, tokenIdOf } from '../claims.ts'
 import { currentState } from '../state.ts'
 import type { TokenContext } from './access-token.ts'
 
@@ -14,7 +14,7 @@ export function idTokenOf(provider: Provider, { keys, issuer, clients, lifetime 
 
     override async issue(options: Parameters<EngineToken['issue']>[0]): Promise<string> {
       if (options.use !== 'idtoken') return super.issue(options)
-      const { source, accessToken } = currentState()
+      const { source, accessToken, code: spent } = currentState()
       if (!source) throw new Error('an ID token is made without a login')
       const claims = tokenClaims({
         issuer,
@@ -26,6 +26,7 @@ export function idTokenOf(provider: Provider, { keys, issuer, clients, lifetime 
         withAuthTime: source.kind === 'code' || source.kind === 'device',
         lifetime,
         now: Math.floor(Date.now() / 1000),
+        jti: spent && tokenIdOf(spent, 'id'),
       })
       await keys.ready()
       if (accessToken !== undefined) claims.at_hash = keys.halfHash(accessToken)

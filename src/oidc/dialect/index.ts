@@ -4,7 +4,7 @@ import type { Audit } from '../../telemetry/audit.ts'
 import type { ClientOptions, OidcOptions } from '../options.ts'
 import { accessTokenOf, type TokenContext } from './access-token.ts'
 import { clientOf } from './client.ts'
-import { authorizationCodeOf, codeLifetime } from './code.ts'
+import { authorizationCodeOf } from './code.ts'
 import { contextOf } from './context.ts'
 import { deviceCodeOf } from './device-code.ts'
 import { grantOf } from './grant.ts'
@@ -26,7 +26,7 @@ export function applyDialect(provider: Provider, { options, clients, keys, issue
     Client: clientOf(provider, { clients, grantTypes }),
     Session: sessionOf(provider),
     Grant: grantOf(provider),
-    AuthorizationCode: authorizationCodeOf(provider, { audit, lifetime: codeLifetime }),
+    AuthorizationCode: authorizationCodeOf(provider, { audit, tokenLifetime: lifetimes.tokens }),
     RefreshToken: refreshTokenOf(provider, { options: refreshTokens, audit }),
     DeviceCode: deviceCodeOf(provider, { clients, lifetime: lifetimes.deviceRequests, methods: pkce.methods }),
     AccessToken: accessTokenOf(provider, tokens),
