@@ -46,12 +46,12 @@ async function main(): Promise<void> {
     }
   }
   const { equal, better, differ } = count
-  console.log(`dex-wire: ${equal} equal, ${better} better, ${differ} differ${first}`)
+  console.log(`replayed: ${equal} equal, ${better} better, ${differ} differ${first}`)
   process.exitCode = differ > 0 || equal + better === 0 ? 1 : 0
 }
 
 process.once('SIGINT', () => process.exit(130)) // so that servers are stopped, see server.ts
 await main().catch((error: unknown) => {
-  console.error(`dex-wire: ${(error as Error).message}`)
+  console.error(`replay: ${(error as Error).message}`)
   process.exitCode = 2
 })
