@@ -12,6 +12,7 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
+import { builtins, checks, mediaTypes, names, parts } from './build-plugins.js'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const dist = join(root, 'dist')
@@ -23,8 +24,6 @@ const common = {
   format: 'esm',
   platform: 'node',
   target: 'node22',
-  // oidc-provider uses class names as the names of its kinds of record: a renamed class is a login that breaks later.
-  keepNames: true,
   minifySyntax: true,
   minifyWhitespace: true,
   minifyIdentifiers: false,
@@ -40,6 +39,7 @@ await build({
   chunkNames: '[name]-[hash]',
   // Native code stays a package of its own.
   external: ['@node-rs/bcrypt'],
+  plugins: [names, builtins, checks, parts, mediaTypes],
   banner: {
     // CommonJS packages inside the bundle call `require` for what Node itself brings.
     js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
@@ -49,14 +49,7 @@ await build({ ...common, entryPoints: ['connectors/contract.ts'], outfile: join(
 
 mkdirSync(dist, { recursive: true })
 cpSync('views', join(dist, 'views'), { recursive: true })
-for (const folder of [dist, join(dist, 'bundle')]) cpSync('package.json', join(folder, 'package.json'))
-writeFileSync(
-  join(dist, 'countersign.js'),
-  `import { enableCompileCache } from 'node:module'
-enableCompileCache()
-await import('./bundle/js/main.js')
-`,
-)
+cpSync('bin/start.js', join(dist, 'countersign.js'))
 
 const tsc = join(dirname(createRequire(import.meta.url).resolve('typescript/package.json')), 'bin', 'tsc')
 const { status } = spawnSync(

@@ -2,11 +2,10 @@
  * Finds a Node.js that runs TypeScript sources by itself. Plain JavaScript for any Node from 18, since this is what runs
  * before the right one is found.
  */
-import { spawn, spawnSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { constants } from 'node:os'
-import { dirname, join } from 'node:path'
+
+/** What these need is loaded when they are called: mostly they are not. */
+const require = createRequire(import.meta.url)
 
 /** The platform packages of npm that carry a Node 24 binary, by `process.platform` and `process.arch`. */
 const platformPackages = {
@@ -25,8 +24,11 @@ export const runsTypeScript = (version) => {
 export const bundledNode = () => {
   const name = platformPackages[`${process.platform}-${process.arch}`]
   if (name === undefined) return undefined
+  const { spawnSync } = require('node:child_process')
+  const { existsSync } = require('node:fs')
+  const { dirname, join } = require('node:path')
   try {
-    const binary = join(dirname(createRequire(import.meta.url).resolve(`${name}/package.json`)), 'bin', 'node')
+    const binary = join(dirname(require.resolve(`${name}/package.json`)), 'bin', 'node')
     if (!existsSync(binary)) return undefined
     const { status, stdout } = spawnSync(binary, ['--version'], { encoding: 'utf8' })
     return status === 0 && runsTypeScript(stdout.trim()) ? binary : undefined
@@ -48,6 +50,8 @@ export const findNode = () => {
 
 /** Runs a command in the foreground, hands signals on, and ends as it ends. */
 export const become = (command, args, options = {}) => {
+  const { spawn } = require('node:child_process')
+  const { constants } = require('node:os')
   const child = spawn(command, args, { stdio: 'inherit', ...options })
   for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
   // A terminal sends Ctrl-C to the child as well; whoever uses `kill` reaches only this process.

@@ -88,6 +88,11 @@ describe('connectors of an operator', () => {
         /"\.\/f3\.mjs" has no default export with "schema" and "open"/,
       ],
       ['a default export that is none', 'export default { schema: {} }', /"\.\/f4\.mjs" has no default export/],
+      [
+        'a schema that is none',
+        "export default { schema: { type: 'strng' }, open() {} }",
+        /"\.\/f5\.mjs" has a schema that is no JSON Schema: .*type/,
+      ],
     ]
     for (const [index, [name, text, message]] of faults.entries()) {
       it(`for ${name}`, async () => {
