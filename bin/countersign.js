@@ -6,7 +6,7 @@
 import { createRequire } from 'node:module'
 import { become, findNode, runsTypeScript } from './node.js'
 
-// By `require`, since `import` of these loads more than is used: 6 MB of a server.
+// By `require`, since `import` of these loads more than is used: 3 MB of a server.
 const require = createRequire(import.meta.url)
 const { existsSync, readdirSync, statSync } = require('node:fs')
 const { dirname, join } = require('node:path')

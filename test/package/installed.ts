@@ -41,7 +41,8 @@ interface LockedPackage {
 }
 
 export async function installPackage(): Promise<Installed> {
-  const folder = await mkdtemp(join(tmpdir(), 'countersign-package-'))
+  // A short path, as packages have: the longer it is, the more Node compiles of what handles paths.
+  const folder = await mkdtemp(join(tmpdir(), 'pkg-'))
   const [tree, app] = [join(folder, 'tree'), join(folder, 'app')]
   await mkdir(tree)
   await mkdir(app)
