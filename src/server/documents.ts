@@ -5,7 +5,7 @@ import { discoveryDocument, paths } from '../oidc/discovery.ts'
 import { jwksMaxAge, type SigningKeys } from '../oidc/keys.ts'
 import type { OidcOptions } from '../oidc/options.ts'
 import type { CorsDecision, CorsRequest } from './cors.ts'
-import { noteSize } from './front.ts'
+import { noteSize } from './notes.ts'
 
 export interface DocumentContext {
   oidc: OidcOptions

@@ -7,6 +7,7 @@ import type { Logger } from '../lib/logger.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { type Asset, sendAsset } from './assets.ts'
 import type { Documents } from './documents.ts'
+import { noted, noteRoute } from './notes.ts'
 import { inRequest } from './request-context.ts'
 
 export interface FrontContext {
@@ -22,28 +23,6 @@ export interface FrontContext {
   addressOf(request: IncomingMessage): string | undefined
   metrics: Pick<Metrics, 'request'>
   log: Logger
-}
-
-/** What is known of a request beside its own fields. */
-interface Noted {
-  requestId: string
-  route: string
-  bytes?: number
-}
-const noted = new WeakMap<IncomingMessage, Noted>()
-
-/** The number of a request, which pages show and the log has. */
-export const requestIdOf = (request: IncomingMessage): string => noted.get(request)!.requestId
-
-/** Which route it was, for metrics and log. */
-export function noteRoute(request: IncomingMessage, route: string): void {
-  noted.get(request)!.route = route
-}
-
-/** How large the body of the answer is, for metrics, where its headers went past the response. */
-export function noteSize(request: IncomingMessage, bytes: number): void {
-  const known = noted.get(request)
-  if (known) known.bytes = bytes
 }
 
 export function openFront(context: FrontContext): RequestListener {

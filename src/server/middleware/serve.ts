@@ -8,8 +8,8 @@ import type { StorageDriver } from '../../storage/contract.ts'
 import { openUnit } from '../../storage/unit.ts'
 import { sendFailure } from '../answer.ts'
 import { openJar, sendCookies } from '../cookies.ts'
-import { requestIdOf } from '../front.ts'
 import { challengeBasic } from '../handlers/engine.ts'
+import { requestIdOf } from '../notes.ts'
 import type { Route } from '../routes.ts'
 
 export interface ServeContext {
