@@ -64,10 +64,15 @@ export async function revoke(
   for await (const [id] of unit.find(kind, { grant })) unit.delete(kind, id)
 }
 
-/** Refuses a token of ours from now on, although it is valid by itself, until it expires (`exp`, Unix seconds). */
-export async function revokeToken(unit: Unit, jti: string, exp: number): Promise<void> {
+/**
+ * Refuses a token of ours from now on, although it is valid by itself, until it expires (`exp`, Unix seconds). `false` when
+ * it was refused already.
+ */
+export async function revokeToken(unit: Unit, jti: string, exp: number): Promise<boolean> {
   const id = idOf(jti)
-  if (!(await unit.get('revoked', id))) unit.create('revoked', id, { expiresAt: exp, index: {}, body: {} })
+  if (await unit.get('revoked', id)) return false
+  unit.create('revoked', id, { expiresAt: exp, index: {}, body: {} })
+  return true
 }
 
 function nothing(name: string): Adapter {

@@ -199,6 +199,11 @@ describe('refresh', () => {
     for (const token of [login.tokens.access_token, login.tokens.id_token]) {
       assert.equal((await server.userinfo(token)).status, 401)
     }
+    const audited = () => server.audited().filter(({ type, by }) => type === 'token_revoked' && by === 'reuse').length
+    const before = audited()
+    assert.equal(errorOf(await server.redeem(login)), '400 invalid_grant')
+    assert.equal(audited(), before)
+    assert.match(server.logged(), /code already used(?![\s\S]*authorization code not found)/)
   })
 
   it('gives no refresh token where the connector cannot say later who somebody is', async () => {

@@ -5,7 +5,7 @@
 import { hash } from 'node:crypto'
 import { type AuthorizationCode as EngineCode, errors, type Provider } from 'oidc-provider'
 import type { Audit } from '../../telemetry/audit.ts'
-import { idOf, revoke, revokeToken } from '../adapter.ts'
+import { revoke, revokeToken } from '../adapter.ts'
 import { tokenIdOf } from '../claims.ts'
 import { currentContext, currentState, type GrantSource } from '../state.ts'
 import { rememberGrantOf } from './grant.ts'
@@ -76,12 +76,12 @@ export function authorizationCodeOf(
     const late = Math.floor(Date.now() / 1000) - consumed > grace
     if (late && clientId !== undefined && code.clientId === clientId && code.grantId) {
       await revoke(unit, 'refresh-family', code.grantId)
-      for (const token of ['access', 'id'] as const) {
-        // They are made a moment after the code is used up.
-        await revokeToken(unit, tokenIdOf(code.jti, token), consumed + tokenLifetime + grace)
-      }
-      unit.delete('code', idOf(code.jti))
-      audit({ type: 'token_revoked', client_id: clientId, by: 'reuse' })
+      // They are made a moment after the code is used up.
+      const until = consumed + tokenLifetime + grace
+      await revokeToken(unit, tokenIdOf(code.jti, 'id'), until)
+      // The code itself stays, used: were it gone, its login could be finished once more and would make it anew.
+      const first = await revokeToken(unit, tokenIdOf(code.jti, 'access'), until)
+      if (first) audit({ type: 'token_revoked', client_id: clientId, by: 'reuse' })
     }
     throw new errors.InvalidGrant('code already used')
   }
