@@ -26,6 +26,6 @@ export const SWITCH_EFFECTS: Record<Switch, string> = {
   DEX_EXPAND_ENV: 'Take variables in `config:` blocks from the environment.',
   DEX_CONFIG_DISALLOW_UNKNOWN_FIELDS: 'Unknown keys are errors.',
   DEX_CONTINUE_ON_CONNECTOR_FAILURE: 'Start without a connector that fails to open.',
-  DEX_SESSIONS_ENABLED: 'Not built yet; warns.',
+  DEX_SESSIONS_ENABLED: 'Single sign-on sessions with the defaults where there is no `sessions:` block.',
   DEX_CLIENT_CREDENTIAL_GRANT_ENABLED_BY_DEFAULT: 'Not built yet; warns.',
 }

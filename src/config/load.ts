@@ -15,6 +15,7 @@ import { checkIssuer } from './rules/issuer.ts'
 import { checkGrpc, type Flags, readTelemetry, readWeb } from './rules/listeners.ts'
 import { readLogger } from './rules/logging.ts'
 import { readPasswords } from './rules/passwords.ts'
+import { readSessions } from './rules/sessions.ts'
 import { readStorage } from './rules/storage.ts'
 import { readExpiry, readOauth2, readSigner } from './rules/tokens.ts'
 import { reportProblem } from './section.ts'
@@ -142,6 +143,7 @@ const settle = async (understood: Understood, options: LoadOptions, reading: Rea
     )
   }
   const connectors = local ? [...listed.filter(({ id }) => id !== 'local'), local] : listed
+  const sessions = readSessions(understood, reading)
   checkGrpc(understood.grpc ?? {}, flags, reading)
   return {
     issuer,
@@ -166,6 +168,7 @@ const settle = async (understood: Understood, options: LoadOptions, reading: Rea
       folder: reading.folder,
       skipApprovalScreen: understood.oauth2?.skipApprovalScreen ?? false,
       alwaysShowLoginScreen: understood.oauth2?.alwaysShowLoginScreen ?? false,
+      ...(sessions && { sessions }),
     },
     continueOnConnectorFailure: readSwitch('DEX_CONTINUE_ON_CONNECTOR_FAILURE', reading.env).on,
     notes: reading.notes,
@@ -177,9 +180,6 @@ const checkSwitches = ({ report, env }: Reading): void => {
     const { on, invalid } = readSwitch(name, env)
     if (invalid !== undefined)
       report.environment(name, `must be true or false; ${on} is taken instead of "${invalid}"`, 'warning')
-  }
-  if (readSwitch('DEX_SESSIONS_ENABLED', env).on) {
-    report.environment('DEX_SESSIONS_ENABLED', 'has no effect: single sign-on sessions are not built yet', 'warning')
   }
   const credentials = 'DEX_CLIENT_CREDENTIAL_GRANT_ENABLED_BY_DEFAULT'
   if (readSwitch(credentials, env).on)

@@ -16,11 +16,6 @@ const LATER = 'is of a part that is not built yet'
 
 export const unbuilt: readonly Unbuilt[] = [
   {
-    path: 'sessions',
-    sentence: `${LATER} (single sign-on sessions): remove the block, every login asks the upstream`,
-    when: () => true,
-  },
-  {
     path: 'mfa',
     sentence: `${LATER} (second factors): remove the block only if logins without a second factor are acceptable`,
     when: (value) => Object.values(value as object).some(isFilled),
@@ -46,14 +41,8 @@ export const unbuilt: readonly Unbuilt[] = [
   },
   { path: 'staticClients[].clientCredentialsClaims', sentence: `${LATER} (client credentials grant)` },
   { path: 'staticClients[].mfaChain', sentence: `${LATER} (second factors)` },
-  { path: 'staticClients[].ssoSharedWith', sentence: `${LATER} (single sign-on sessions)` },
   { path: 'staticClients[].postLogoutRedirectURIs', sentence: `${LATER} (logout)` },
   { path: 'staticClients[].backchannelLogoutURI', sentence: `${LATER} (logout)` },
-  {
-    path: 'staticClients[].refreshTokenLifetime',
-    sentence: `${LATER} (single sign-on sessions); "standalone" is what it does now`,
-    when: (value) => value === 'session',
-  },
 ]
 
 /** Places of a value that ask for a part that is not built, as JSON pointers. */

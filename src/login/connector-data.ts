@@ -1,12 +1,16 @@
 /**
- * What connectors want back at a refresh (upstream tokens), sealed at rest. It belongs to the login, or to the person where
- * the upstream counts tokens for each of them (GitHub).
+ * What connectors want back at a refresh or a logout (upstream tokens), sealed at rest. It belongs to the login, or to the
+ * person where the upstream counts tokens for each of them (GitHub). The refresh tokens that one session leads to share it
+ * in a record of its own: an upstream that rotates its token would take a second copy for a thief's.
  */
 import { hash } from 'node:crypto'
 import type { Connector, Json } from '../../connectors/contract.ts'
 import { openTurns } from '../lib/turns.ts'
 import type { StorageDriver } from '../storage/contract.ts'
 import type { Sealer } from '../storage/seal.ts'
+import type { Unit } from '../storage/unit.ts'
+import type { Login } from './identity.ts'
+import { randomState } from './random.ts'
 
 interface Owner {
   connector: Connector
@@ -14,11 +18,24 @@ interface Owner {
   userId: string
 }
 
+/** Where the data of a login is. */
+export type DataPlace = Pick<Login, 'sealedData' | 'dataId'>
+
+export interface KeepOwner extends Owner {
+  scopes: readonly string[]
+  /** The login has such a record already. */
+  dataId?: string | undefined
+  /** A session begins, whose end the connector may want to tell the upstream. */
+  session?: boolean
+}
+
 export interface ConnectorData {
-  /** Seals data for the record of the login, or keeps it with the person when a refresh will need it. */
-  keep(owner: Owner & { scopes: readonly string[] }, data: Json): Promise<{ sealedData?: string }>
+  /** Seals data for the record of the login, or keeps it where it is shared, when a refresh or a logout will need it. */
+  keep(owner: KeepOwner, data: Json): Promise<DataPlace>
   /** What was kept; `undefined` when there is nothing or it cannot be opened any more. */
-  open(owner: Owner, sealedData: string | undefined): Promise<Json | undefined>
+  open(owner: Owner, place: DataPlace): Promise<Json | undefined>
+  /** Stages a record for the data of a login that a session and several refresh tokens will share. */
+  share(unit: Pick<Unit, 'create'>, login: Login, expiresAt: number | undefined): Login
 }
 
 /** A person's data is written by all their logins: here one after the other, and the last one wins; replicas try again. */
@@ -30,40 +47,61 @@ export function openConnectorData({ driver, sealer }: { driver: StorageDriver; s
 
   const turns = openTurns()
 
-  const store = async (owner: Owner, sealed: string): Promise<void> => {
-    const id = idOf(owner)
-    const record = { index: {}, body: { data: sealed } }
+  /** Changes a record that must be there unless it may be made. */
+  const store = async (kind: 'person' | 'login-data', id: string, sealed: string): Promise<void> => {
     const done = await turns.take(id)
     try {
       for (let each = 0; each < tries; each++) {
-        const before = await driver.get('person', id)
+        const before = await driver.get(kind, id)
+        if (!before && kind === 'login-data') return
+        const { expiresAt } = before ?? {}
+        const record = { ...(expiresAt !== undefined && { expiresAt }), index: {}, body: { data: sealed } }
         const change = before
-          ? ({ do: 'replace', kind: 'person', id, version: before.version, record } as const)
-          : ({ do: 'create', kind: 'person', id, record } as const)
+          ? ({ do: 'replace', kind, id, version: before.version, record } as const)
+          : ({ do: 'create', kind, id, record } as const)
         if ((await driver.commit([change])).ok) return
       }
     } finally {
       done()
     }
-    throw new Error('the record of a person is written by too many logins at once')
+    throw new Error('a record of connector data is written by too many logins at once')
   }
+  const stored = async (kind: 'person' | 'login-data', id: string): Promise<string | undefined> =>
+    ((await driver.get(kind, id))?.body as { data?: string } | undefined)?.data
 
   return {
     async keep(owner, data) {
-      // Without a refresh token nobody will ask for it.
-      if (!owner.scopes.includes('offline_access')) return {}
+      const { connector, scopes, dataId, session = false } = owner
+      // Nobody will ask for it without a refresh token, and without a session that another client could get one from.
+      const wanted = session && (connector.logout !== undefined || connector.style === 'password')
+      if (!scopes.includes('offline_access') && !wanted) return {}
       const sealed = sealer.seal(data, purposeOf(owner))
-      if (owner.connector.dataPer !== 'person') return { sealedData: sealed }
-      await store(owner, sealed)
-      return {}
-    },
-    async open(owner, sealedData) {
-      if (owner.connector.dataPer !== 'person') {
-        return sealedData === undefined ? undefined : sealer.open(sealedData, purposeOf(owner))
+      if (connector.dataPer === 'person') {
+        await store('person', idOf(owner), sealed)
+        return {}
       }
-      const stored = await driver.get('person', idOf(owner))
-      const { data } = (stored?.body ?? {}) as { data?: string }
+      if (dataId === undefined) return { sealedData: sealed }
+      await store('login-data', dataId, sealed)
+      return { dataId }
+    },
+
+    async open(owner, { sealedData, dataId }) {
+      const data =
+        owner.connector.dataPer === 'person'
+          ? await stored('person', idOf(owner))
+          : dataId === undefined
+            ? sealedData
+            : await stored('login-data', dataId)
       return data === undefined ? undefined : sealer.open(data, purposeOf(owner))
+    },
+
+    share(unit, login, expiresAt) {
+      const { sealedData, ...rest } = login
+      if (sealedData === undefined) return login
+      const dataId = randomState()
+      const lifetime = expiresAt === undefined ? {} : { expiresAt }
+      unit.create('login-data', dataId, { ...lifetime, index: {}, body: { data: sealedData } })
+      return { ...rest, dataId }
     },
   }
 }

@@ -39,6 +39,8 @@ export interface LoginFlowContext {
   audit: Audit
   metrics: Pick<Metrics, 'login'>
   log: Logger
+  /** Whether a login begins a single sign-on session. */
+  sessions: boolean
   now(): Date
 }
 
@@ -48,8 +50,15 @@ export const connectorScopes = (scopes: readonly string[]): Scopes => ({
   offlineAccess: scopes.includes('offline_access'),
 })
 
+/**
+ * What a connector is asked for at a login. Typing a password for the next client of a session is worse than a question
+ * too many to the directory, so with sessions a password connector is asked for everything.
+ */
+export const askedOf = (connector: Pick<Connector, 'style'>, scopes: readonly string[], sessions: boolean): Scopes =>
+  sessions && connector.style === 'password' ? { groups: true, offlineAccess: true } : connectorScopes(scopes)
+
 export function openLoginFlow(context: LoginFlowContext): LoginFlow {
-  const { connectors, connectorData, issuer, mount, audit, metrics, log, now } = context
+  const { connectors, connectorData, issuer, mount, audit, metrics, log, sessions, now } = context
   const callbackUrl = () => new URL(`${issuer.replace(/\/$/, '')}/callback`)
 
   /** Accounts for a failure in every place that a login can fail in, and lets it go on. */
@@ -73,7 +82,9 @@ export function openLoginFlow(context: LoginFlowContext): LoginFlow {
     const { connectorData: data, ...known } = identity
     const { connectorId, clientId, scopes } = stash
     const kept =
-      data === undefined ? {} : await connectorData.keep({ connector, connectorId, userId: known.userId, scopes }, data)
+      data === undefined
+        ? {}
+        : await connectorData.keep({ connector, connectorId, userId: known.userId, scopes, session: sessions }, data)
     const login: Login = { connectorId, identity: known, authTime: Math.floor(now().getTime() / 1000), ...kept }
     const { groups } = known
     const person = personOf(login)
@@ -130,7 +141,7 @@ export function openLoginFlow(context: LoginFlowContext): LoginFlow {
       try {
         const connector = await opened(stash.connectorId)
         if (connector.style !== 'password') throw failure('login_refused', 'this connector takes no password')
-        const identity = await connector.login(username, password, connectorScopes(stash.scopes))
+        const identity = await connector.login(username, password, askedOf(connector, stash.scopes, sessions))
         if (identity) return await succeeded(stash, connector, identity)
       } catch (error) {
         return failed(error, stash, username)

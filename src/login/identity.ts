@@ -7,6 +7,8 @@ export interface Login {
   identity: Identity
   /** Connector data, sealed for this connector and person; absent when there is none or it belongs to the person. */
   sealedData?: string
+  /** Instead of `sealedData`: the record that holds it, where several refresh tokens of one session share it. */
+  dataId?: string
   /** When the person logged in, Unix seconds: claim `auth_time` (OpenID Connect Core, 2). */
   authTime: number
 }

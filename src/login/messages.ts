@@ -21,6 +21,7 @@ const english = {
     title: (connector: string | undefined) => (connector ? `Log in with ${connector}` : 'Log in to your account'),
     password: 'Password',
     submit: 'Log in',
+    remember: 'Stay logged in on this browser',
     /** Begins with the prompt, whose capital letters are the operator's. */
     invalid: (prompt: string) => `${prompt.slice(0, 1).toUpperCase()}${prompt.slice(1)} or password is wrong.`,
   },

@@ -10,10 +10,28 @@ export interface ConnectorOptions {
   grantTypes: string[]
 }
 
+/** Dex's `sessions:`. */
+export interface SessionOptions {
+  /** As configured; absent: `dex_session` with the prefix that fits the issuer. */
+  cookieName?: string
+  /** Seconds since the login. */
+  absoluteLifetime: number
+  /** Seconds since the last use. */
+  validIfNotUsedFor: number
+  /** Whether a login is remembered when the browser is closed, unless the person says otherwise. */
+  rememberByDefault: boolean
+  /** Keys that the cookie is encrypted with: the first seals, all open. Empty: it is not. */
+  cookieKeys: string[]
+  /** Whether clients that say nothing share their session with all others. */
+  shareByDefault: boolean
+}
+
 export interface LoginOptions {
   connectors: ConnectorOptions[]
   /** Folder that relative module types start from: that of the configuration file. */
   folder: string
   skipApprovalScreen: boolean
   alwaysShowLoginScreen: boolean
+  /** Absent: every login asks the upstream. */
+  sessions?: SessionOptions
 }

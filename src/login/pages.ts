@@ -35,6 +35,8 @@ export interface PasswordPage {
   /** Label of the user name. */
   prompt: string
   username?: string
+  /** Whether the box `remember_me` is ticked; absent: there is none. */
+  remember?: boolean
   /** Wrong credentials were sent. */
   invalid?: boolean
   /** What else went wrong, instead of the sentence for `invalid`. */

@@ -30,6 +30,10 @@ export interface Stash {
   post?: { action: string; fields: Record<string, string> }
   /** Set once the person is known and has to approve the client. */
   login?: Login
+  /** The session that `login` comes from; absent when the person has just logged in. */
+  sessionId?: string
+  /** The person wants to stay logged in when the browser is closed. */
+  remember?: boolean
   /** Leads back to the choice of connectors. */
   backUrl?: string
   /** Languages that the client asked pages in (`ui_locales`). */
@@ -136,7 +140,7 @@ function surplus(header: string | undefined, current: string, size: number): str
     .map(({ name }) => name)
 }
 
-const cookieOf = (header: string | undefined, name: string): string | undefined =>
+export const cookieOf = (header: string | undefined, name: string): string | undefined =>
   cookies(header).find(([each]) => each === name)?.[1]
 
 /** RFC 6265, 4.2.1; our values need no unquoting. */

@@ -30,8 +30,25 @@ export interface AcceptedRequest {
   params: AuthorizationParams
   /** The person has to approve even where the operator switched that off. */
   askApproval: boolean
+  prompts: ReadonlySet<Prompt>
+  /** Seconds since the login that the client puts up with. */
+  maxAge?: number
+  /** `sub` of the `id_token_hint`: who the client believes is there. */
+  hintedSubject?: string
+  /** Where an error goes that is found later. */
+  returnTo: ErrorReturn
   /** Languages for the pages, best first. */
   locales: string[]
+}
+
+/** What the client wants to be asked, or not to be (OpenID Connect Core, 3.1.2.1). */
+export type Prompt = 'none' | 'login' | 'consent' | 'select_account'
+
+/** How an error reaches the client. */
+export interface ErrorReturn {
+  redirectUri: string
+  mode: Mode
+  state: string | undefined
 }
 
 export type Judgement =
@@ -39,20 +56,13 @@ export type Judgement =
   /** Nowhere to return to: a page. */
   | { accepted: false; status: number; message: string; next: string }
   /** The client is told (RFC 6749, 4.1.2.1). */
-  | {
-      accepted: false
-      redirectUri: string
-      mode: Mode
-      state: string | undefined
-      error: string
-      description: string
-    }
+  | ({ accepted: false; error: string; description: string } & ErrorReturn)
 
 export interface JudgeContext {
   clients: ReadonlyMap<string, ClientOptions>
   pkce: OidcOptions['pkce']
-  /** Whether a token is one of ours that may serve as `id_token_hint`: it may have expired. */
-  isHint(token: string): Promise<boolean>
+  /** `sub` of a token of ours that may serve as `id_token_hint`; it may have expired. */
+  hintedSubject(token: string): Promise<string | undefined>
 }
 
 const askDeveloper = 'Whoever looks after the application has to correct this; tell them what this page says.'
@@ -77,13 +87,18 @@ export async function judgeAuthorization(
   if (repeated.includes('redirect_uri') || !redirectAllowed(client, redirectUri)) {
     return page(unregistered(client, redirectUri))
   }
-  const fault = repeated.length > 0 ? dupes(repeated) : await faultOf(params, client, context)
-  if (fault) {
-    const mode = modeOf(repeated.includes('response_mode') ? {} : params, redirectUri)
-    const state = repeated.includes('state') ? undefined : params.state
-    return { accepted: false, redirectUri, mode, state, error: fault[0], description: fault[1] }
+  const returnTo = {
+    redirectUri,
+    mode: modeOf(repeated.includes('response_mode') ? {} : params, redirectUri),
+    state: repeated.includes('state') ? undefined : params.state,
   }
-  return accept(params, client, redirectUri)
+  const refused = ([error, description]: Fault): Judgement => ({ accepted: false, ...returnTo, error, description })
+  const fault = repeated.length > 0 ? dupes(repeated) : faultOf(params, client, context)
+  if (fault) return refused(fault)
+  const { id_token_hint: hint } = params
+  const hintedSubject = hint === undefined ? undefined : await context.hintedSubject(hint)
+  if (hint !== undefined && hintedSubject === undefined) return refused(['invalid_request', 'Invalid id_token_hint.'])
+  return accept(params, client, returnTo, hintedSubject)
 }
 
 type Fault = [error: string, description: string]
@@ -102,19 +117,14 @@ function unregistered(client: ClientOptions, redirectUri: string): string {
   return `Unregistered redirect_uri: "${clip(redirectUri)}" is not registered for the application "${client.name}".${hint}`
 }
 
-async function faultOf(
-  params: AuthorizationParams,
-  client: ClientOptions,
-  context: JudgeContext,
-): Promise<Fault | undefined> {
+function faultOf(params: AuthorizationParams, client: ClientOptions, context: JudgeContext): Fault | undefined {
   if (params.request !== undefined) return ['request_not_supported', 'request objects are not supported']
   if (params.request_uri !== undefined) return ['request_uri_not_supported', 'request_uri is not supported']
   return (
     challengeFault(params, client, context.pkce) ??
     scopeFault(params, client, context) ??
     responseTypeFault(params) ??
-    promptFault(params) ??
-    (await hintFault(params, context))
+    promptFault(params)
   )
 }
 
@@ -159,25 +169,19 @@ function responseTypeFault({ response_type: type }: AuthorizationParams): Fault 
     : ['unsupported_response_type', 'the only response type here is "code"']
 }
 
-const prompts = new Set(['none', 'login', 'consent', 'select_account'])
+const prompts: ReadonlySet<string> = new Set<Prompt>(['none', 'login', 'consent', 'select_account'])
 
-function promptFault({ prompt, max_age: maxAge }: AuthorizationParams): Fault | undefined {
-  const words = (prompt ?? '').split(' ').filter((word) => word !== '')
+const promptsOf = ({ prompt }: AuthorizationParams): string[] => (prompt ?? '').split(' ').filter((word) => word !== '')
+
+function promptFault(params: AuthorizationParams): Fault | undefined {
+  const { max_age: maxAge } = params
+  const words = promptsOf(params)
   const unknown = words.find((word) => !prompts.has(word))
   if (unknown !== undefined) return ['invalid_request', `Invalid prompt value "${clip(unknown)}"`]
   if (words.includes('none') && words.length > 1) {
     return ['invalid_request', 'prompt=none must not be combined with other values']
   }
-  if (maxAge !== undefined && !/^\d{1,15}$/.test(maxAge)) return ['invalid_request', 'Invalid max_age value']
-  // Nobody is ever signed in already.
-  return words.includes('none') ? ['login_required', 'nobody is signed in'] : undefined
-}
-
-async function hintFault(
-  { id_token_hint: hint }: AuthorizationParams,
-  { isHint }: JudgeContext,
-): Promise<Fault | undefined> {
-  return hint === undefined || (await isHint(hint)) ? undefined : ['invalid_request', 'Invalid id_token_hint.']
+  return maxAge === undefined || /^\d{1,15}$/.test(maxAge) ? undefined : ['invalid_request', 'Invalid max_age value']
 }
 
 /** A mode that is not known is passed over, as in Dex. */
@@ -187,16 +191,25 @@ function modeOf({ response_mode: mode }: AuthorizationParams, redirectUri: strin
   return mode === 'fragment' ? modes.fragment : modes.query
 }
 
-function accept(params: AuthorizationParams, client: ClientOptions, redirectUri: string): Judgement {
-  const askApproval = (params.prompt ?? '').split(' ').includes('consent') || params.approval_prompt === 'force'
-  const mode = modeOf(params, redirectUri)
-  const { state, nonce, ui_locales } = params
+function accept(
+  params: AuthorizationParams,
+  client: ClientOptions,
+  returnTo: ErrorReturn,
+  hintedSubject: string | undefined,
+): Judgement {
+  const { redirectUri, mode } = returnTo
+  const { state, nonce, ui_locales, max_age: maxAge } = params
+  const prompts = new Set(promptsOf(params) as Prompt[])
   return {
     accepted: true,
     client,
     redirectUri,
+    returnTo,
     scopes: splitScopes(params.scope),
-    askApproval,
+    askApproval: prompts.has('consent') || params.approval_prompt === 'force',
+    prompts,
+    ...(maxAge !== undefined && { maxAge: Number(maxAge) }),
+    ...(hintedSubject !== undefined && { hintedSubject }),
     locales: (ui_locales ?? '')
       .split(' ')
       .filter((tag) => tag !== '')

@@ -3,6 +3,7 @@ import { hash, randomUUID } from 'node:crypto'
 import { errors } from 'oidc-provider'
 import type { Login } from '../login/identity.ts'
 import { mayNameAudience, peerOf, type TrustingClients } from './scopes.ts'
+import type { GrantSource } from './state.ts'
 import { encodeSubject } from './subject.ts'
 
 export type TokenClaims = Record<string, unknown> & { sub: string; exp: number; iat: number; jti: string }
@@ -15,7 +16,8 @@ export interface ClaimsRequest {
   /** As granted. */
   scopes: ReadonlySet<string>
   nonce?: string | undefined
-  /** Whether `auth_time` is told: not at a refresh, which is no login. */
+  sid?: string | undefined
+  /** Whether `auth_time` is told, see `tellsAuthTime`. */
   withAuthTime: boolean
   /** Seconds. */
   lifetime: number
@@ -32,12 +34,16 @@ export interface ClaimsRequest {
 export const tokenIdOf = (code: string, token: 'access' | 'id'): string =>
   hash('sha256', `${token} ${code}`, 'base64url')
 
+/** A refresh is no login, so it tells `auth_time` only where the login is that of a session, as in Dex. */
+export const tellsAuthTime = ({ kind, sid }: GrantSource): boolean =>
+  kind === 'code' || kind === 'device' || (kind === 'refresh' && sid !== undefined)
+
 /**
  * Claims by scope (OpenID Connect Core, 5.4, and Dex's): absent rather than empty.
  * @throws errors.InvalidScope when a client that is named as audience does not trust this one any more
  */
 export function tokenClaims(request: ClaimsRequest): TokenClaims {
-  const { issuer, login, scopes, nonce, withAuthTime, lifetime, now, jti = randomUUID() } = request
+  const { issuer, login, scopes, nonce, sid, withAuthTime, lifetime, now, jti = randomUUID() } = request
   const { identity, connectorId } = login
   const claims: TokenClaims = {
     iss: issuer,
@@ -49,6 +55,7 @@ export function tokenClaims(request: ClaimsRequest): TokenClaims {
   }
   if (nonce !== undefined) claims.nonce = nonce
   if (withAuthTime) claims.auth_time = login.authTime
+  if (sid !== undefined) claims.sid = sid
   if (scopes.has('email')) {
     if (identity.email) claims.email = identity.email
     claims.email_verified = identity.emailVerified ?? false

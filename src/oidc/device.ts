@@ -54,17 +54,23 @@ export async function findDevice(unit: Unit, userCode: string, now: Date): Promi
 }
 
 /** @returns whether the request was still waiting; the commit of the unit decides between several */
-export async function decideDevice(unit: Unit, id: string, login: Login | undefined, now: Date): Promise<boolean> {
+export async function decideDevice(
+  unit: Unit,
+  id: string,
+  decision: { login: Login; sid?: string | undefined } | undefined,
+  now: Date,
+): Promise<boolean> {
   const stored = await unit.get('device-request', id)
   if (!stored) return false
   const { clientId, scopes, exp, challenge } = stored.body as unknown as DeviceRequest
   if (exp <= now.getTime() / 1000) return false
+  const { login, sid } = decision ?? {}
   const grant: DeviceGrant = login
     ? {
         clientId,
         exp,
         challenge,
-        source: { kind: 'device', login, scopes },
+        source: { kind: 'device', login, scopes, ...(sid !== undefined && { sid }) },
         engine: {
           accountId: encodeSubject(login.identity.userId, login.connectorId),
           grantId: randomBytes(16).toString('base64url'),

@@ -94,7 +94,12 @@ export function familyRecord(family: Family, options: RefreshTokenOptions): NewR
   const expiresAt = expiryOf(family, options)
   return {
     ...(expiresAt !== undefined && { expiresAt }),
-    index: { grant: family.grantId, person: hashOf(family.accountId), client: family.clientId },
+    index: {
+      grant: family.grantId,
+      person: hashOf(family.accountId),
+      client: family.clientId,
+      ...(family.source.sid !== undefined && { session: family.source.sid }),
+    },
     body: family as unknown as Json,
   }
 }

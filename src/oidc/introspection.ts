@@ -4,7 +4,16 @@ import { federatedId } from './scopes.ts'
 
 type Body = Record<string, unknown>
 
-const shown = ['azp', 'email', 'email_verified', 'groups', 'name', 'preferred_username', 'federated_claims'] as const
+const shown = [
+  'azp',
+  'sid',
+  'email',
+  'email_verified',
+  'groups',
+  'name',
+  'preferred_username',
+  'federated_claims',
+] as const
 
 export function introspectionAnswer(body: Body, entities: Record<string, object | undefined>): Body {
   const { AccessToken, RefreshToken } = entities
@@ -30,10 +39,11 @@ export function introspectionAnswer(body: Body, entities: Record<string, object 
 
 /** A refresh token stands for all that was granted. */
 function claimsOf({ family }: FoundToken): Body {
-  const { login, scopes } = family.source
+  const { login, scopes, sid } = family.source
   const { identity, connectorId } = login
   const { email, emailVerified, groups, username, preferredUsername, userId } = identity
   return {
+    ...(sid !== undefined && { sid }),
     ...(scopes.includes('email') && { ...(email && { email }), email_verified: emailVerified ?? false }),
     ...(scopes.includes('groups') && groups && groups.length > 0 && { groups }),
     ...(scopes.includes('profile') && {

@@ -12,6 +12,10 @@ export interface ClientOptions {
   logoURL?: string
   /** Connector ids; empty: all. */
   allowedConnectors: string[]
+  /** Clients that may use a session in which the person logged in for this one, or `*`; absent: as the server says. */
+  ssoSharedWith?: string[]
+  /** Refresh tokens end with the session. */
+  sessionBound?: boolean
 }
 
 /** All durations in seconds. */

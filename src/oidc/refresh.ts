@@ -57,14 +57,14 @@ export async function refreshSource(
     const connector = await configured.open()
     if (!connector.refresh) return source
     const owner = { connector, connectorId, userId: identity.userId }
-    const data = await connectorData.open(owner, login.sealedData)
+    const data = await connectorData.open(owner, login)
     const known: Identity = { ...identity, ...(data !== undefined && { connectorData: data }) }
     const { connectorData: next, ...fresh } = await connector.refresh(known, connectorScopes(scopes))
     if (fresh.userId !== identity.userId) {
       return refuse('identity_gone', new LoginEnded('the upstream answered for somebody else'))
     }
     const groups = fresh.groups ?? identity.groups
-    const kept = next === undefined ? {} : await connectorData.keep({ ...owner, scopes }, next)
+    const kept = next === undefined ? {} : await connectorData.keep({ ...owner, scopes, dataId: login.dataId }, next)
     metrics.refresh(connectorId, 'success')
     return { ...source, login: { ...login, ...kept, identity: { ...fresh, ...(groups && { groups }) } } }
   } catch (error) {

@@ -10,6 +10,8 @@ export interface GrantSource {
   /** As the client asked for them, audiences and `offline_access` included. */
   scopes: string[]
   nonce?: string
+  /** The single sign-on session that it was given in: claim `sid`. */
+  sid?: string
 }
 
 /** A login at its end, as the engine is shown it. */
@@ -18,6 +20,8 @@ export interface FinishedLogin {
   scopes: string[]
   /** What the code is made from. */
   seed: string
+  /** The single sign-on session. */
+  sid?: string
 }
 
 export interface RequestState {

@@ -6,6 +6,7 @@ import { openConnectors } from '../login/connectors.ts'
 import { openLoginFlow } from '../login/flow.ts'
 import { openLimits } from '../login/limits.ts'
 import { openPages } from '../login/pages.ts'
+import { openSessions } from '../login/sessions.ts'
 import { openStashes } from '../login/stash.ts'
 import { openWaiting } from '../login/waiting.ts'
 import { openIssuedTokens } from '../oidc/issued.ts'
@@ -87,8 +88,20 @@ export async function openApp(context: AppContext): Promise<App> {
   const clients = new Map(oidc.clients.map((client) => [client.id, client]))
   const issued = openIssuedTokens({ keys, driver, issuer, now })
   const connectorData = openConnectorData({ driver, sealer })
-  const flow = openLoginFlow({ connectors, connectorData, issuer, mount, audit, metrics, log, now })
+  const flow = openLoginFlow({
+    connectors,
+    connectorData,
+    issuer,
+    mount,
+    audit,
+    metrics,
+    log,
+    sessions: login.sessions !== undefined,
+    now,
+  })
   const stashes = openStashes({ sealer, driver, mount, secure: protocol === 'https:', now })
+  const sessions =
+    login.sessions && openSessions({ options: login.sessions, driver, mount, secure: protocol === 'https:', now })
   const addressOf = clientAddress(web.clientAddress)
   const answers = openAnswers({ pages, log })
   const provider = openProvider({
@@ -116,6 +129,8 @@ export async function openApp(context: AppContext): Promise<App> {
     connectors,
     flow,
     stashes,
+    connectorData,
+    ...(sessions && { sessions }),
     waiting: openWaiting({ driver, now }),
     limits: openLimits(),
     pages,

@@ -18,3 +18,8 @@ export function sendCookies(ctx: Context): void {
   if (lines.length > 0) ctx.res.setHeader('Set-Cookie', lines)
   else ctx.res.removeHeader('Set-Cookie')
 }
+
+/** Of an answer that came to nothing: what its cookies speak of was not stored. */
+export function dropCookies(ctx: Context): void {
+  jars.get(ctx)!.lines.length = 0
+}

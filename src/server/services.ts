@@ -1,11 +1,13 @@
 /** What the handlers of one running server share; made in app.ts. */
 
 import type { Logger } from '../lib/logger.ts'
+import type { ConnectorData } from '../login/connector-data.ts'
 import type { Connectors } from '../login/connectors.ts'
 import type { LoginFlow } from '../login/flow.ts'
 import type { Limits } from '../login/limits.ts'
 import type { LoginOptions } from '../login/options.ts'
 import type { Pages } from '../login/pages.ts'
+import type { Sessions } from '../login/sessions.ts'
 import type { Stashes } from '../login/stash.ts'
 import type { Waiting } from '../login/waiting.ts'
 import type { IssuedTokens } from '../oidc/issued.ts'
@@ -32,6 +34,9 @@ export interface Services {
   connectors: Connectors
   flow: LoginFlow
   stashes: Stashes
+  connectorData: ConnectorData
+  /** Absent: every login asks the upstream. */
+  sessions?: Sessions
   /** For answers of upstreams that come by POST. */
   waiting: Waiting
   limits: Limits

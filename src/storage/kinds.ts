@@ -9,13 +9,19 @@ export const kinds = {
   /** Authorization codes, by their hash. */
   code: { indexes: ['grant'], durability: 'durable' },
   /** A refresh token and its successors, by an id that stays. */
-  'refresh-family': { indexes: ['grant', 'person', 'client'], durability: 'durable' },
+  'refresh-family': { indexes: ['grant', 'person', 'client', 'session'], durability: 'durable' },
   /** Device authorization requests that nobody has approved yet, by the hash of the device code. */
   'device-request': { indexes: ['userCode'], durability: 'volatile' },
   /** Device grants that a person approved or refused, by the hash of the device code. */
   'device-grant': { indexes: ['grant'], durability: 'durable' },
   /** What outlives logins of a person at a connector, such as upstream tokens that the upstream counts. */
   person: { indexes: [], durability: 'durable' },
+  /** Single sign-on sessions, by the id that clients know as `sid`. */
+  session: { indexes: ['person', 'upstream'], durability: 'durable' },
+  /** Connector data of a login that several refresh tokens share. */
+  'login-data': { indexes: [], durability: 'durable' },
+  /** What a person has approved, by connector, person and client. */
+  consent: { indexes: ['person'], durability: 'durable' },
   /** Signing keys. */
   keys: { indexes: [], durability: 'durable' },
   /** Access tokens that were revoked before they expired, by the hash of their `jti`. */

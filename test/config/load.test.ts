@@ -195,11 +195,10 @@ staticClients:
     assert.equal((await settingsOf(BASE.replace(/web.*\n/, ''), { flags })).web.http, '127.0.0.1:1')
   })
 
-  it('warns of switches in the environment that are no booleans or whose part is not built', async () => {
-    const { warnings } = await load(BASE, { env: { DEX_EXPAND_ENV: 'no', DEX_SESSIONS_ENABLED: 'true' } })
+  it('warns of switches in the environment that are no booleans', async () => {
+    const { warnings } = await load(BASE, { env: { DEX_EXPAND_ENV: 'no' } })
     assert.deepEqual(warnings.map(formatFault), [
       'environment: DEX_EXPAND_ENV: must be true or false; true is taken instead of "no"',
-      'environment: DEX_SESSIONS_ENABLED: has no effect: single sign-on sessions are not built yet',
     ])
     assert.equal(
       (await settingsOf(BASE, { env: { DEX_CONTINUE_ON_CONNECTOR_FAILURE: 'false' } })).continueOnConnectorFailure,

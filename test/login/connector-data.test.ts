@@ -22,24 +22,24 @@ describe('connector data', () => {
     const data = open()
     const { sealedData } = await data.keep({ ...byLogin, ...offline }, { token: 'clear' })
     assert.ok(sealedData && !sealedData.includes('clear'))
-    assert.deepEqual(await data.open(byLogin, sealedData), { token: 'clear' })
-    assert.equal(await data.open(byLogin, undefined), undefined)
+    assert.deepEqual(await data.open(byLogin, { sealedData: sealedData! }), { token: 'clear' })
+    assert.equal(await data.open(byLogin, {}), undefined)
     assert.equal((await driver.count('person')).live, 0)
   })
 
   it('of one person or connector is not opened for another', async () => {
     const data = open()
     const { sealedData } = await data.keep({ ...byLogin, ...offline }, 'd')
-    assert.equal(await data.open({ ...byLogin, userId: 'john' }, sealedData), undefined)
-    assert.equal(await data.open({ ...byLogin, connectorId: 'other' }, sealedData), undefined)
+    assert.equal(await data.open({ ...byLogin, userId: 'john' }, { sealedData: sealedData! }), undefined)
+    assert.equal(await data.open({ ...byLogin, connectorId: 'other' }, { sealedData: sealedData! }), undefined)
   })
 
   it('of a person is kept once for all their logins, sealed, the last one', async () => {
     const data = open()
     assert.deepEqual(await data.keep({ ...byPerson, ...offline }, 'first'), {})
     await data.keep({ ...byPerson, ...offline }, 'second')
-    assert.equal(await data.open(byPerson, undefined), 'second')
-    assert.equal(await data.open({ ...byPerson, userId: 'john' }, undefined), undefined)
+    assert.equal(await data.open(byPerson, {}), 'second')
+    assert.equal(await data.open({ ...byPerson, userId: 'john' }, {}), undefined)
     const stored = []
     for await (const [id, record] of driver.find('person', {})) stored.push({ id, record })
     assert.equal(stored.length, 1)
@@ -64,7 +64,7 @@ describe('connector data', () => {
     }
     const data = openConnectorData({ driver: slow, sealer })
     await Promise.all(Array.from({ length: 50 }, (_, each) => data.keep({ ...byPerson, ...offline }, each)))
-    assert.equal(await data.open(byPerson, undefined), 49)
+    assert.equal(await data.open(byPerson, {}), 49)
   })
 
   it('is written although another replica writes it too', async () => {
@@ -79,6 +79,6 @@ describe('connector data', () => {
       },
     }
     await openConnectorData({ driver: contended, sealer }).keep({ ...byPerson, ...offline }, 'mine')
-    assert.equal(await open().open(byPerson, undefined), 'mine')
+    assert.equal(await open().open(byPerson, {}), 'mine')
   })
 })

@@ -39,7 +39,8 @@ export const connectorsOf = (...all: ConfiguredConnector[]): Connectors => ({
 /** Seals nothing: what is kept is the text of it. */
 export const openData: ConnectorData = {
   keep: async (_owner, data) => ({ sealedData: JSON.stringify(data) }),
-  open: async (_owner, sealed) => (sealed === undefined ? undefined : JSON.parse(sealed)),
+  open: async (_owner, { sealedData }) => (sealedData === undefined ? undefined : JSON.parse(sealedData)),
+  share: (_unit, login) => login,
 }
 
 export const stashOf = (more: Partial<Stash> = {}): Stash => ({

@@ -17,6 +17,7 @@ const flowOf = (connector: ConfiguredConnector, issuer = 'https://dex.example/de
     audit: (event) => void audited.push(event),
     metrics: { login: (id, outcome) => void counted.push(`${id} ${outcome}`) },
     log: silent,
+    sessions: false,
     now: () => new Date(1_000_500),
   })
   return { flow, audited, counted, connector }

@@ -27,7 +27,7 @@ const good = {
 type Params = Record<string, string | string[] | undefined>
 
 const judge = (params: Params, more: Partial<JudgeContext> = {}) =>
-  judgeAuthorization({ ...good, ...params }, { clients, pkce, isHint: async () => true, ...more })
+  judgeAuthorization({ ...good, ...params }, { clients, pkce, hintedSubject: async () => 'jane', ...more })
 
 const errorOf = async (params: Params, more?: Partial<JudgeContext>) => {
   const judgement = await judge(params, more)
@@ -86,7 +86,6 @@ describe('an authorization request', () => {
     ],
     [{ prompt: 'login consent' }, 'accepted'],
     [{ prompt: 'create' }, 'invalid_request'],
-    [{ prompt: 'none' }, 'login_required'],
     [{ prompt: 'none consent' }, 'invalid_request'],
     [{ max_age: '0' }, 'accepted'],
     [{ max_age: '1.5' }, 'invalid_request'],
@@ -114,7 +113,7 @@ describe('an authorization request', () => {
   })
 
   it('is refused with a hint that is none of ours', async () => {
-    assert.equal(await errorOf({ id_token_hint: 'x' }, { isHint: async () => false }), 'invalid_request')
+    assert.equal(await errorOf({ id_token_hint: 'x' }, { hintedSubject: async () => undefined }), 'invalid_request')
   })
 
   it('asks for approval by `prompt=consent` and by Dex’s `approval_prompt=force`', async () => {

@@ -22,7 +22,7 @@ describe('a device that waits', () => {
   const find = (userCode: string) => findDevice(openUnit(driver), userCode, clock.now())
   const decide = async (decision: typeof login | undefined) => {
     const unit = openUnit(driver)
-    const waiting = await decideDevice(unit, 'd', decision, clock.now())
+    const waiting = await decideDevice(unit, 'd', decision && { login: decision }, clock.now())
     return waiting && (await unit.commit()).ok
   }
 
@@ -65,7 +65,7 @@ describe('a device that waits', () => {
 
   it('is decided by one of two who decide at once', async () => {
     const units = [openUnit(driver), openUnit(driver)]
-    const waiting = await Promise.all(units.map((unit) => decideDevice(unit, 'd', login, clock.now())))
+    const waiting = await Promise.all(units.map((unit) => decideDevice(unit, 'd', { login }, clock.now())))
     assert.deepEqual(waiting, [true, true])
     const commits = await Promise.all(units.map((unit) => unit.commit()))
     assert.deepEqual(commits.map(({ ok }) => ok).sort(), [false, true])

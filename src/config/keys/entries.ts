@@ -1,6 +1,6 @@
 /** Keys of the entries of lists: clients, connectors, people; and of parts that come later. */
 import { Type } from 'typebox'
-import { duration, listOf, text } from './annotate.ts'
+import { listOf, text } from './annotate.ts'
 import { CONNECTOR_GRANT_TYPES } from './tokens.ts'
 
 export const client = Type.Object({
@@ -78,25 +78,6 @@ export const password = Type.Object({
   userID: Type.Optional(text('Stable id of the person, part of `sub`: never change it.')),
   groups: Type.Optional(listOf('Claim `groups`.')),
 })
-
-export const sessions = Type.Object(
-  {
-    cookieName: Type.Optional(text('Name of the cookie.', { 'x-default': 'dex_session' })),
-    absoluteLifetime: Type.Optional(duration('Life since the login.', '24h')),
-    validIfNotUsedFor: Type.Optional(duration('Life since the last use.', '1h')),
-    rememberMeCheckedByDefault: Type.Optional(
-      Type.Boolean({ description: 'Whether the box is ticked.', 'x-default': 'true' }),
-    ),
-    cookieEncryptionKey: Type.Optional(text('16, 24 or 32 bytes.')),
-    ssoSharedWithDefault: Type.Optional(
-      Type.Enum(['', 'none', 'all'], {
-        description: 'Who shares sessions unless a client says so.',
-        'x-default': 'none',
-      }),
-    ),
-  },
-  { description: 'Single sign-on sessions.' },
-)
 
 export const mfa = Type.Object(
   {

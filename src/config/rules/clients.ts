@@ -30,6 +30,7 @@ export const readClients = (
   const ids = [...clients.keys()]
   for (const { client, pointer } of clients.values()) {
     warnUnknown(client.trustedPeers, `${pointer}/trustedPeers`, ids, 'client', reading)
+    warnUnknown(client.ssoSharedWith ?? [], `${pointer}/ssoSharedWith`, [...ids, '*'], 'client', reading)
     warnUnknown(client.allowedConnectors, `${pointer}/allowedConnectors`, connectorIds, 'connector', reading)
   }
   return [...clients.values()].map(({ client }) => client)
@@ -71,6 +72,8 @@ const readClient = (entry: Entry, pointer: string, reading: Reading): ClientOpti
     ...(entry.pkce && { pkce: entry.pkce as 'required' | 'optional' }),
     ...(entry.logoURL && { logoURL: entry.logoURL }),
     allowedConnectors: entry.allowedConnectors ?? [],
+    ...(entry.ssoSharedWith && { ssoSharedWith: entry.ssoSharedWith }),
+    ...(entry.refreshTokenLifetime === 'session' && { sessionBound: true }),
   }
 }
 

@@ -1,11 +1,11 @@
 /** Grants, lifetimes and signing: `oauth2`, `expiry`, `signer`. */
 import { nearest } from '../../lib/nearest.ts'
 import type { OidcOptions } from '../../oidc/options.ts'
-import { parseDuration } from '../duration.ts'
 import { GRANT_TYPES, localSigner, SERVED_GRANT_TYPES } from '../keys/tokens.ts'
 import type { Part, Reading } from '../reading.ts'
 import { child } from '../report.ts'
 import { readSection } from '../section.ts'
+import { readDuration } from './duration.ts'
 
 const DAY = 86_400
 /** A key needs some time in the published set before it signs. */
@@ -63,20 +63,6 @@ export const readExpiry = (
       ...(absoluteLifetime !== 0 && { absoluteLifetime }),
       ...(validIfNotUsedFor !== 0 && { validIfNotUsedFor }),
     },
-  }
-}
-
-/** Seconds; 0 for a duration that is absent, empty, zero or at fault. */
-const readDuration = (pointer: string, text: string | undefined, { report }: Reading): number => {
-  if (!text) return 0
-  try {
-    const seconds = parseDuration(text)
-    if (seconds < 0) report.warn(pointer, 'is negative: whatever it limits has expired when it is made')
-    return seconds
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw error
-    report.fault(pointer, error.message)
-    return 0
   }
 }
 

@@ -4,7 +4,7 @@
  */
 import type { AccessToken as EngineToken, Provider } from 'oidc-provider'
 import { revokeToken } from '../adapter.ts'
-import { tokenClaims, tokenIdOf } from '../claims.ts'
+import { tellsAuthTime, tokenClaims, tokenIdOf } from '../claims.ts'
 import type { IssuedTokens } from '../issued.ts'
 import type { SigningKeys } from '../keys.ts'
 import type { TrustingClients } from '../scopes.ts'
@@ -49,7 +49,8 @@ export function accessTokenOf(provider: Provider, { keys, issued, issuer, client
         login: source.login,
         scopes: this.scopes,
         nonce: source.nonce,
-        withAuthTime: source.kind === 'code' || source.kind === 'device',
+        sid: source.sid,
+        withAuthTime: tellsAuthTime(source),
         lifetime,
         now: Math.floor(Date.now() / 1000),
         jti: state.code && tokenIdOf(state.code, 'access'),

@@ -44,13 +44,14 @@ export function authorizationCodeOf(
     override async save(): Promise<string> {
       const { finished } = currentState()
       if (!finished) throw new Error('a code is made before the person is known')
-      const { login, scopes } = finished
+      const { login, scopes, sid } = finished
       this.scope = scopes.join(' ')
       this.source = {
         kind: 'code',
         login,
         scopes,
         ...(this.nonce !== undefined && { nonce: this.nonce }),
+        ...(sid !== undefined && { sid }),
       }
       return super.save()
     }

@@ -3,7 +3,7 @@
  * that rotate while the server runs; the engine's take their keys at its start and one audience.
  */
 import type { IdToken as EngineToken, Provider } from 'oidc-provider'
-import { tokenClaims, tokenIdOf } from '../claims.ts'
+import { tellsAuthTime, tokenClaims, tokenIdOf } from '../claims.ts'
 import { currentState } from '../state.ts'
 import type { TokenContext } from './access-token.ts'
 
@@ -23,7 +23,8 @@ export function idTokenOf(provider: Provider, { keys, issuer, clients, lifetime 
         login: source.login,
         scopes: new Set(this.scope.split(' ')),
         nonce: source.nonce,
-        withAuthTime: source.kind === 'code' || source.kind === 'device',
+        sid: source.sid,
+        withAuthTime: tellsAuthTime(source),
         lifetime,
         now: Math.floor(Date.now() / 1000),
         jti: spent && tokenIdOf(spent, 'id'),

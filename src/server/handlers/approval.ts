@@ -1,17 +1,16 @@
 /** `/approval`: the person says whether the client may know who they are. */
 import type { Context, Next } from 'koa'
+import { rememberApproval } from '../../login/consents.ts'
 import { PageFailure } from '../../login/failures.ts'
 import { personOf } from '../../login/identity.ts'
 import { describeScopes, messagesFor } from '../../login/messages.ts'
-import type { Stash } from '../../login/stash.ts'
+import { stateOf } from '../../oidc/state.ts'
 import { sendPage } from '../answer.ts'
 import { readForm, requireOwnForm } from '../form.ts'
 import type { Services } from '../services.ts'
 import { targetsOf } from './client-answer.ts'
-import { grant, refuse } from './finish.ts'
+import { grant, type KnownStash, refuse } from './finish.ts'
 import { stashOf } from './login.ts'
-
-type KnownStash = Stash & { login: NonNullable<Stash['login']> }
 
 async function knownStash(ctx: Context, services: Services, state: string | null): Promise<KnownStash> {
   const stash = await stashOf(ctx, services, state)
@@ -45,6 +44,8 @@ export const approve = (services: Services) => async (ctx: Context, next: Next) 
   const { login, clientId, scopes } = stash
   const approved = form.get('approval') === 'approve'
   audit({ type: approved ? 'approval_given' : 'approval_refused', client_id: clientId, scopes, ...personOf(login) })
-  if (approved) await grant(ctx, next, services, stash, login)
-  else await refuse(ctx, services, stash, { error: 'access_denied', description: 'Access was refused' })
+  if (approved) {
+    if (services.sessions) await rememberApproval(stateOf(ctx).unit, login, clientId, scopes)
+    await grant(ctx, next, services, stash, login)
+  } else await refuse(ctx, services, stash, { error: 'access_denied', description: 'Access was refused' })
 }

@@ -1,10 +1,11 @@
 /** `/auth` and `/auth/{connector}`: the authorization endpoint (OpenID Connect Core, 3.1.2.1), up to the departure. */
-import type { Context } from 'koa'
+import type { Context, Next } from 'koa'
 import type { Wishes } from '../../../connectors/contract.ts'
 import type { ConfiguredConnector } from '../../login/connectors.ts'
 import { PageFailure } from '../../login/failures.ts'
 import { messagesFor } from '../../login/messages.ts'
 import { randomState } from '../../login/random.ts'
+import type { Session } from '../../login/sessions.ts'
 import type { Stash } from '../../login/stash.ts'
 import { type AcceptedRequest, judgeAuthorization } from '../../oidc/authorize.ts'
 import { paths } from '../../oidc/discovery.ts'
@@ -14,17 +15,21 @@ import { jarOf } from '../cookies.ts'
 import { readForm } from '../form.ts'
 import type { Services } from '../services.ts'
 import { refuseClient } from './client-answer.ts'
-import { failLogin } from './finish.ts'
+import { failLogin, proceed } from './finish.ts'
+import { connectorOfSession, sessionFor } from './sso.ts'
 
 type Sources = Record<string, string | string[] | undefined>
 
-export const authorize = (services: Services) => async (ctx: Context) => {
+export const authorize = (services: Services) => async (ctx: Context, next: Next) => {
   const { clients, oidc, keys, issuer, connectors } = services
   const sources = ctx.query as Sources
   const judgement = await judgeAuthorization(sources, {
     clients,
     pkce: oidc.pkce,
-    isHint: async (token) => (await keys.verify(token))?.iss === issuer,
+    hintedSubject: async (token) => {
+      const { iss, sub } = (await keys.verify(token)) ?? {}
+      return iss === issuer && typeof sub === 'string' ? sub : undefined
+    },
   })
   if (!judgement.accepted) {
     if ('status' in judgement) throw new PageFailure(judgement.status, judgement.message, { next: judgement.next })
@@ -32,9 +37,35 @@ export const authorize = (services: Services) => async (ctx: Context) => {
     return refuseClient(ctx, services, judgement, { error, description })
   }
   const usable = connectors.allowed(judgement.client, 'authorization_code')
-  const wanted = connectorOf(ctx, sources, usable, services, judgement.locales)
+  const wanted =
+    connectorOf(ctx, sources, usable, services, judgement.locales) ??
+    (mayAssume(judgement, services) ? await connectorOfSession(ctx, services, usable) : undefined)
+  const session = wanted && (await sessionFor(ctx, services, wanted, judgement))
+  if (wanted && session) return signOn(ctx, next, services, judgement, wanted, session)
+  if (judgement.prompts.has('none')) {
+    const description =
+      judgement.hintedSubject === undefined ? 'Nobody is logged in' : 'The person of id_token_hint is not logged in'
+    return refuseClient(ctx, services, judgement.returnTo, { error: 'login_required', description })
+  }
   if (wanted === undefined) return showChoice(ctx, services, judgement, sources, usable)
   await depart(ctx, services, judgement, wanted, sources, usable.length > 1)
+}
+
+/** Whether the person need not be asked which connector, since their session says it. */
+const mayAssume = ({ prompts }: AcceptedRequest, { login }: Services): boolean =>
+  !login.alwaysShowLoginScreen && !prompts.has('select_account')
+
+/** The session of this browser in the place of a login. */
+async function signOn(
+  ctx: Context,
+  next: Next,
+  services: Services,
+  request: AcceptedRequest,
+  connector: ConfiguredConnector,
+  session: Session,
+): Promise<void> {
+  const stash = { ...stashFor(services, request, connector), login: session.login, sessionId: session.id }
+  await proceed(ctx, next, services, stash, { silent: request.prompts.has('none') })
 }
 
 /** A form is answered by the same request as GET, so that cookies stay Lax. */
@@ -99,16 +130,12 @@ function showChoice(
   sendPage(ctx, pages.choose(page, locales))
 }
 
-async function depart(
-  ctx: Context,
-  services: Services,
+function stashFor(
+  { now, oidc }: Services,
   { client, params, scopes, askApproval, locales }: AcceptedRequest,
   connector: ConfiguredConnector,
-  sources: Sources,
-  hasChoice: boolean,
-): Promise<void> {
-  const { now, oidc, flow, stashes } = services
-  const stash: Stash = {
+): Stash {
+  return {
     state: randomState(),
     connectorId: connector.id,
     clientId: client.id,
@@ -116,11 +143,23 @@ async function depart(
     purpose: { kind: 'authorize', params, seed: randomState(), askApproval },
     expiresAt: Math.floor(now().getTime() / 1000 + oidc.lifetimes.authRequests),
     ...(locales.length > 0 && { locales }),
-    // Only a page of ours can offer another choice.
-    ...(hasChoice && connector.opened?.style === 'password' && { backUrl: backUrl(services, sources) }),
   }
+}
+
+async function depart(
+  ctx: Context,
+  services: Services,
+  request: AcceptedRequest,
+  connector: ConfiguredConnector,
+  sources: Sources,
+  hasChoice: boolean,
+): Promise<void> {
+  const { flow, stashes } = services
+  const stash = stashFor(services, request, connector)
+  // Only a page of ours can offer another choice.
+  if (hasChoice && connector.opened?.style === 'password') stash.backUrl = backUrl(services, sources)
   try {
-    const address = await flow.start(connector, stash, wishesOf(sources, locales))
+    const address = await flow.start(connector, stash, wishesOf(sources, request.locales))
     await stashes.save(stash, jarOf(ctx))
     redirectTo(ctx, address)
   } catch (error) {

@@ -1,5 +1,5 @@
 /** `/device`: the person enters the code that a device shows, and logs in for it (RFC 8628, 3.3). */
-import type { Context } from 'koa'
+import type { Context, Next } from 'koa'
 import type { ConfiguredConnector } from '../../login/connectors.ts'
 import { PageFailure } from '../../login/failures.ts'
 import { messagesFor } from '../../login/messages.ts'
@@ -12,8 +12,9 @@ import { sendPage } from '../answer.ts'
 import { jarOf } from '../cookies.ts'
 import { readForm, requireOwnForm } from '../form.ts'
 import type { Services } from '../services.ts'
-import { failLogin } from './finish.ts'
+import { failLogin, proceed } from './finish.ts'
 import { stashOf } from './login.ts'
+import { sessionFor } from './sso.ts'
 
 /** Longer than any code; what is typed comes back on the page. */
 const longestCode = 32
@@ -35,7 +36,7 @@ export const devicePage = (services: Services) => async (ctx: Context) => {
 }
 
 /** Takes the code, and goes on to the login. */
-export const verifyCode = (services: Services) => async (ctx: Context) => {
+export const verifyCode = (services: Services) => async (ctx: Context, next: Next) => {
   const { limits, audit, addressOf, origin, now, clients, connectors, stashes } = services
   requireOwnForm(ctx.req, origin)
   const form = await readForm(ctx.req, 64 * 1024)
@@ -54,7 +55,9 @@ export const verifyCode = (services: Services) => async (ctx: Context) => {
   const usable = connectors.allowed(client, deviceGrant)
   if (usable.length === 0) throw new PageFailure(400, 'No connectors available for this client.')
   const stash = stashFor(device, services)
-  if (usable.length === 1 && !services.login.alwaysShowLoginScreen) return depart(ctx, services, stash, usable[0]!)
+  if (usable.length === 1 && !services.login.alwaysShowLoginScreen) {
+    return depart(ctx, next, services, stash, usable[0]!)
+  }
   stash.backUrl = `${services.mount}${verifyPath}?state=${stash.state}`
   await stashes.save(stash, jarOf(ctx))
   redirectTo(ctx, stash.backUrl)
@@ -95,18 +98,28 @@ function usableFor({ purpose, login, clientId }: Stash, { clients, connectors }:
 }
 
 /** `GET /device/auth/{connector}`: chosen on the page. */
-export const deviceConnector = (services: Services) => async (ctx: Context) => {
+export const deviceConnector = (services: Services) => async (ctx: Context, next: Next) => {
   const stash = await stashOf(ctx, services, new URLSearchParams(ctx.querystring).get('state'))
   const chosen = usableFor(stash, services).find(({ id }) => id === ctx.params.connector)
   if (!chosen) throw new PageFailure(400, 'Requested resource does not exist.', { next: 'Start again on your device.' })
   // Chosen before, and come back: each way has a state of its own, so that no upstream's answer is taken for another's.
   if (stash.connectorId !== '') stash.state = randomState()
-  await depart(ctx, services, stash, chosen)
+  await depart(ctx, next, services, stash, chosen)
 }
 
-async function depart(ctx: Context, services: Services, stash: Stash, connector: ConfiguredConnector): Promise<void> {
-  const { flow, stashes } = services
+async function depart(
+  ctx: Context,
+  next: Next,
+  services: Services,
+  stash: Stash,
+  connector: ConfiguredConnector,
+): Promise<void> {
+  const { flow, stashes, clients } = services
   stash.connectorId = connector.id
+  const client = clients.get(stash.clientId)
+  const session =
+    client && (await sessionFor(ctx, services, connector, { client, prompts: new Set(), scopes: stash.scopes }))
+  if (session) return proceed(ctx, next, services, { ...stash, login: session.login, sessionId: session.id })
   try {
     const address = await flow.start(connector, stash, {})
     await stashes.save(stash, jarOf(ctx))

@@ -1,5 +1,6 @@
 /** What follows when a person is known, or was refused: back to the client, to an approval page, or to the waiting device. */
 import type { Context, Next } from 'koa'
+import { isApproved } from '../../login/consents.ts'
 import { asFailure, failureTable, PageFailure, pageOf } from '../../login/failures.ts'
 import { type Login, personOf } from '../../login/identity.ts'
 import type { Stash } from '../../login/stash.ts'
@@ -7,13 +8,15 @@ import { decideDevice } from '../../oidc/device.ts'
 import { codeLifetime } from '../../oidc/dialect/code.ts'
 import { issueCode } from '../../oidc/issue.ts'
 import { redirectTo } from '../../oidc/redirects.ts'
+import { stateOf } from '../../oidc/state.ts'
 import { openUnit } from '../../storage/unit.ts'
 import { sendPage } from '../answer.ts'
 import { jarOf } from '../cookies.ts'
 import type { Services } from '../services.ts'
 import { type ClientError, refuseClient, returnOf, wayBack } from './client-answer.ts'
+import { openSession } from './sso.ts'
 
-/** The person is known. */
+/** The person has logged in. */
 export async function finishLogin(
   ctx: Context,
   next: Next,
@@ -21,17 +24,45 @@ export async function finishLogin(
   stash: Stash,
   login: Login,
 ): Promise<void> {
-  stash.login = login
   // What was needed for the way to the upstream is done with.
   delete stash.memo
   delete stash.post
-  const { purpose } = stash
-  const asked = purpose.kind === 'authorize' && purpose.askApproval
-  if (services.login.skipApprovalScreen && !asked) return grant(ctx, next, services, stash, login)
+  await proceed(ctx, next, services, { ...stash, login })
+}
+
+/**
+ * The person is known: asks for what is missing, or ends the login.
+ * @param silent nothing may be asked (`prompt=none`)
+ */
+export async function proceed(
+  ctx: Context,
+  next: Next,
+  services: Services,
+  stash: KnownStash,
+  { silent = false } = {},
+): Promise<void> {
+  if (!(await needsApproval(ctx, services, stash))) return grant(ctx, next, services, stash, stash.login)
+  if (silent) {
+    return refuse(ctx, services, stash, { error: 'interaction_required', description: 'The person has to approve' })
+  }
   // As long as the store remembers a code of this login: an approval that is sent again later gives no second one.
   stash.expiresAt = Math.min(stash.expiresAt, Math.floor(services.now().getTime() / 1000) + codeLifetime)
   await services.stashes.save(stash, jarOf(ctx))
   redirectTo(ctx, approvalAddress(services, stash))
+}
+
+export type KnownStash = Stash & { login: Login }
+
+async function needsApproval(
+  ctx: Context,
+  { login: options, sessions }: Services,
+  { purpose, clientId, scopes, login, sessionId }: KnownStash,
+): Promise<boolean> {
+  if (purpose.kind === 'authorize' && purpose.askApproval) return true
+  // Nobody has typed or clicked anything but the code, which may be somebody else's (RFC 8628, 5.4).
+  if (purpose.kind === 'device' && sessionId !== undefined) return true
+  if (options.skipApprovalScreen) return false
+  return purpose.kind === 'device' || !sessions || !(await isApproved(stateOf(ctx).unit, login, clientId, scopes))
 }
 
 export const approvalAddress = ({ mount }: Services, { state }: Stash): string => `${mount}/approval?state=${state}`
@@ -39,9 +70,10 @@ export const approvalAddress = ({ mount }: Services, { state }: Stash): string =
 /** The person is known and, where they were asked, has approved: the login is over. */
 export async function grant(ctx: Context, next: Next, services: Services, stash: Stash, login: Login): Promise<void> {
   const { purpose, scopes, state } = stash
-  if (purpose.kind === 'device') return finishDevice(ctx, services, stash, login)
+  const known = await openSession(ctx, services, stash, login)
+  if (purpose.kind === 'device') return finishDevice(ctx, services, stash, known)
   services.stashes.drop(state, jarOf(ctx))
-  await issueCode(ctx, next, purpose.params, { login, scopes, seed: purpose.seed })
+  await issueCode(ctx, next, purpose.params, { ...known, scopes, seed: purpose.seed })
 }
 
 /** The person, or the upstream, said no. */
@@ -57,8 +89,9 @@ export async function finishDevice(
   ctx: Context,
   { driver, stashes, clients, pages, audit, now }: Services,
   stash: Stash,
-  login: Login | undefined,
+  decision: { login: Login; sid?: string } | undefined,
 ): Promise<void> {
+  const { login } = decision ?? {}
   if (stash.purpose.kind !== 'device') throw new TypeError('no device waits for this login')
   stashes.drop(stash.state, jarOf(ctx))
   if (!(await decide(stash.purpose.id))) {
@@ -79,7 +112,7 @@ export async function finishDevice(
   async function decide(id: string): Promise<boolean> {
     for (let tries = 0; tries < 5; tries++) {
       const unit = openUnit(driver)
-      if (!(await decideDevice(unit, id, login, now()))) return false
+      if (!(await decideDevice(unit, id, decision, now()))) return false
       if ((await unit.commit()).ok) return true
     }
     return false

@@ -141,6 +141,7 @@ async function passwordStash(ctx: Context, services: Services): Promise<{ stash:
 
 interface Shown {
   username?: string
+  remember?: boolean
   invalid?: boolean
   message?: string
   status?: number
@@ -148,9 +149,9 @@ interface Shown {
 
 function showPassword(
   ctx: Context,
-  { pages, mount, connectors, clients }: Services,
+  { pages, mount, connectors, clients, sessions }: Services,
   { stash, prompt }: { stash: Stash; prompt: string },
-  { status = 200, ...shown }: Shown = {},
+  { status = 200, remember = sessions?.options.rememberByDefault, ...shown }: Shown = {},
 ): void {
   const { name } = connectors.get(stash.connectorId)!
   const clientName = clients.get(stash.clientId)?.name
@@ -161,6 +162,7 @@ function showPassword(
     connectorName: name,
     ...(clientName !== undefined && { clientName }),
     ...(stash.backUrl !== undefined && { backUrl: stash.backUrl }),
+    ...(sessions && { remember: remember ?? false }),
     ...shown,
   }
   sendPage(ctx, pages.password(page, stash.locales), { status, targets: targetsOf(stash) })
@@ -178,6 +180,7 @@ export const password = (services: Services) => async (ctx: Context, next: Next)
   const form = await readForm(ctx.req, 64 * 1024)
   const { stash, prompt } = await passwordStash(ctx, services)
   const username = form.get('login') ?? ''
+  const remember = form.get('remember_me') === 'on'
   const attempt = { name: username, address: addressOf(ctx.req) }
   const { connectorId } = stash
 
@@ -187,13 +190,14 @@ export const password = (services: Services) => async (ctx: Context, next: Next)
     audit({ type: 'rate_limited', what: 'password', key, connector_id: connectorId, user: username })
     ctx.set('Retry-After', String(retryAfter))
     const message = messagesFor(stash.locales).tooMany(retryAfter)
-    return showPassword(ctx, services, { stash, prompt }, { username, message, status: 429 })
+    return showPassword(ctx, services, { stash, prompt }, { username, remember, message, status: 429 })
   }
   try {
     const login = await flow.password(stash, username, form.get('password') ?? '')
-    if (!login) return showPassword(ctx, services, { stash, prompt }, { username, invalid: true, status: 401 })
+    if (!login)
+      return showPassword(ctx, services, { stash, prompt }, { username, remember, invalid: true, status: 401 })
     await limits.passwordAccepted(connectorId, attempt)
-    await finishLogin(ctx, next, services, stash, login)
+    await finishLogin(ctx, next, services, { ...stash, ...(services.sessions && { remember }) }, login)
   } catch (error) {
     await failLogin(ctx, services, stash, error)
   }

@@ -7,7 +7,7 @@ import type { RequestState } from '../../oidc/state.ts'
 import type { StorageDriver } from '../../storage/contract.ts'
 import { openUnit } from '../../storage/unit.ts'
 import { sendFailure } from '../answer.ts'
-import { openJar, sendCookies } from '../cookies.ts'
+import { dropCookies, openJar, sendCookies } from '../cookies.ts'
 import { challengeBasic } from '../handlers/engine.ts'
 import { requestIdOf } from '../notes.ts'
 import type { Route } from '../routes.ts'
@@ -40,6 +40,7 @@ export const serve =
       if (ctx.status < 500 && state.unit.staged > 0) await commit(ctx, state)
       challengeBasic(ctx, issuer)
     } catch (error) {
+      if (!(error instanceof PageFailure)) dropCookies(ctx)
       fail(ctx, state, error)
     } finally {
       for (const release of state.release) release()
@@ -65,6 +66,7 @@ export const serve =
       const { ok } = await unit.commit()
       // A refusal stays one, whoever else wrote in the meantime.
       if (ok || refused) return
+      dropCookies(ctx)
       log.info('somebody else was faster with the same code or token', { handler: route?.path })
       if (route?.reader === 'program') {
         answerProgram(ctx, 400, 'invalid_grant', 'it was used already')

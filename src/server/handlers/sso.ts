@@ -1,0 +1,92 @@
+/** Single sign-on: the session of this browser in the place of a login. */
+import type { Context } from 'koa'
+import type { ConfiguredConnector } from '../../login/connectors.ts'
+import { PageFailure } from '../../login/failures.ts'
+import { askedOf } from '../../login/flow.ts'
+import type { Login } from '../../login/identity.ts'
+import type { Session } from '../../login/sessions.ts'
+import type { Stash } from '../../login/stash.ts'
+import { maySignOn } from '../../oidc/sso.ts'
+import { stateOf } from '../../oidc/state.ts'
+import { jarOf } from '../cookies.ts'
+import type { Services } from '../services.ts'
+
+type Request = Parameters<typeof maySignOn>[1]
+
+/** The session of this browser, if it answers the request at that connector. */
+export async function sessionFor(
+  ctx: Context,
+  services: Services,
+  connector: ConfiguredConnector,
+  request: Request & { scopes: readonly string[] },
+): Promise<Session | undefined> {
+  const { sessions, clients, now } = services
+  const session = await sessions?.load(jarOf(ctx))
+  if (!sessions || !session) return undefined
+  const opened = await connector.open()
+  const usable = maySignOn(session, request, {
+    connectorId: connector.id,
+    wanted: askedOf(opened, request.scopes, true),
+    clients,
+    shareByDefault: sessions.options.shareByDefault,
+    now: Math.floor(now().getTime() / 1000),
+  })
+  return usable ? session : undefined
+}
+
+/** The connector that the person of this browser's session logged in with, if it is one of these. */
+export async function connectorOfSession(
+  ctx: Context,
+  { sessions }: Services,
+  usable: readonly ConfiguredConnector[],
+): Promise<ConfiguredConnector | undefined> {
+  const session = await sessions?.load(jarOf(ctx))
+  return session && usable.find(({ id }) => id === session.login.connectorId)
+}
+
+/**
+ * At the end of a login: begins the session, or goes on with the one that the login comes from.
+ * @returns the login as the tokens get it, and `sid`; without sessions the login as it is
+ * @throws PageFailure 400 when the session has ended meanwhile
+ */
+export async function openSession(
+  ctx: Context,
+  services: Services,
+  stash: Stash,
+  login: Login,
+): Promise<{ login: Login; sid?: string }> {
+  const { sessions, connectorData, connectors, oidc, now } = services
+  if (!sessions) return { login }
+  const jar = jarOf(ctx)
+  const { clientId, sessionId, scopes } = stash
+  if (sessionId !== undefined) {
+    const session = await sessions.load(jar)
+    if (session?.id !== sessionId) {
+      throw new PageFailure(400, 'You have been logged out meanwhile.', {
+        next: 'Go back to the application and log in again.',
+      })
+    }
+    await sessions.join(session, clientId, jar)
+    return { login: session.login, sid: session.id }
+  }
+  const { unit } = stateOf(ctx)
+  const { absoluteLifetime, rememberByDefault } = sessions.options
+  const refreshes = scopes.includes('offline_access')
+  // As long as anything can ask for it: the session, or a refresh token.
+  const kept = refreshes ? oidc.refreshTokens.absoluteLifetime : absoluteLifetime
+  const time = Math.floor(now().getTime() / 1000)
+  const shared = connectorData.share(
+    unit,
+    login,
+    kept === undefined ? undefined : time + Math.max(kept, absoluteLifetime),
+  )
+  const connector = await connectors.get(stash.connectorId)!.open()
+  const session = await sessions.begin(unit, jar, {
+    login: shared,
+    asked: askedOf(connector, scopes, true),
+    remember: stash.remember ?? rememberByDefault,
+    clientId,
+    agent: ctx.get('User-Agent').slice(0, 300) || undefined,
+  })
+  return { login: shared, sid: session.id }
+}
