@@ -161,6 +161,7 @@ const settle = async (understood: Understood, options: LoadOptions, reading: Rea
       ),
       ...readOauth2(understood.oauth2 ?? {}, reading),
       ...readExpiry(expiry, reading),
+      ...(sessions && { sessions: true }),
       signer: readSigner(understood.signer, expiry, reading),
     },
     login: {

@@ -41,8 +41,6 @@ export const unbuilt: readonly Unbuilt[] = [
   },
   { path: 'staticClients[].clientCredentialsClaims', sentence: `${LATER} (client credentials grant)` },
   { path: 'staticClients[].mfaChain', sentence: `${LATER} (second factors)` },
-  { path: 'staticClients[].postLogoutRedirectURIs', sentence: `${LATER} (logout)` },
-  { path: 'staticClients[].backchannelLogoutURI', sentence: `${LATER} (logout)` },
 ]
 
 /** Places of a value that ask for a part that is not built, as JSON pointers. */

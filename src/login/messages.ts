@@ -63,6 +63,24 @@ const english = {
     message: (client: string) => `${client} gets no access, as you decided.`,
     next: 'You can close this page. To log in after all, start again on your device.',
   },
+  logout: {
+    title: 'Log out',
+    asks: (user: string) => `You are logged in as ${user}.`,
+    hint: 'Applications that asked you to log in may keep you logged in there by themselves.',
+    forClient: (client: string) => `${client} would like to log you out.`,
+    submit: 'Log out',
+    stay: 'Stay logged in',
+  },
+  loggedOut: {
+    title: 'You are logged out',
+    message: 'This browser is not logged in here any more.',
+    next: 'You can close this page.',
+  },
+  notLoggedIn: {
+    title: 'Nobody is logged in',
+    message: 'This browser is not logged in here.',
+    next: 'You can close this page.',
+  },
   failure: {
     title: 'Login failed',
     status: (status: number) => `Error ${status}`,

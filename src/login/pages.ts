@@ -83,6 +83,14 @@ export interface FailurePage {
   link?: { href: string; text: string }
 }
 
+export interface LogoutPage {
+  /** Where the form is posted, with `fields`. */
+  action: string
+  fields: Record<string, string>
+  userName: string
+  clientName?: string
+}
+
 export interface PostPage {
   action: string
   fields: Record<string, string>
@@ -97,6 +105,10 @@ export interface Pages {
   device(page: DevicePage, locales?: readonly string[]): string
   deviceDone(page: { clientName: string }, locales?: readonly string[]): string
   deviceRefused(page: { clientName: string; requestId?: string }, locales?: readonly string[]): string
+  /** Asks whether the person wants to log out. */
+  logout(page: LogoutPage, locales?: readonly string[]): string
+  /** Nobody is logged in (any more). */
+  loggedOut(page: { wasLoggedIn: boolean }, locales?: readonly string[]): string
   failure(page: FailurePage, locales?: readonly string[]): string
   home(page: { issuer: string; discoveryUrl: string }, locales?: readonly string[]): string
   /** Leaves by a cross-site POST (SAML, `form_post`): a form with a button, which a script of ours presses. */
@@ -157,6 +169,15 @@ export function openPages(options: PageOptions, mount: string): Pages {
       const m = messagesFor(locales)
       const { title, message, next } = m.deviceRefused
       return show('outcome', title, m, { outcome: 'refusal', message, clientName, next, requestId })
+    },
+    logout: (page, locales) => {
+      const m = messagesFor(locales)
+      return show('logout', m.logout.title, m, page)
+    },
+    loggedOut: ({ wasLoggedIn }, locales) => {
+      const m = messagesFor(locales)
+      const { title, message, next } = wasLoggedIn ? m.loggedOut : m.notLoggedIn
+      return show('logged-out', title, m, { message, next })
     },
     failure: (page, locales) => {
       const m = messagesFor(locales)

@@ -55,9 +55,9 @@ export interface Sessions {
   get(id: string): Promise<Session | undefined>
   /**
    * A person has logged in: stages a new session and sets its cookie. The same person keeps the session with a new secret;
-   * the session of somebody else in this browser ends.
+   * the session of somebody else in this browser is `replaced` and has to be ended.
    */
-  begin(unit: Unit, jar: CookieJar, start: NewSession): Promise<Session>
+  begin(unit: Unit, jar: CookieJar, start: NewSession): Promise<{ session: Session; replaced?: Session }>
   /** Notes that a client learns of the session, and that it was used; keeps it from idling out. */
   join(session: Session, clientId: string, jar: CookieJar): Promise<void>
   /** Changes a session, whoever else does at the same time; `undefined` when it has ended. */
@@ -194,16 +194,14 @@ export function openSessions({ options, driver, mount, secure, now }: SessionsCo
         if (renewed) {
           const session = shown(before.id, renewed)
           give(jar, session, secret)
-          return session
+          return { session }
         }
-      } else if (before) {
-        unit.delete('session', before.id)
       }
       const id = randomState()
       unit.create('session', id, recordOf(fresh))
       const session = shown(id, fresh)
       give(jar, session, secret)
-      return session
+      return { session, ...(before && { replaced: before }) }
     },
 
     async join(session, clientId, jar) {

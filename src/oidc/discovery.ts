@@ -12,12 +12,13 @@ export const paths = {
   device: '/device',
   introspection: '/token/introspect',
   revocation: '/token/revoke',
+  logout: '/logout',
   discovery: '/.well-known/openid-configuration',
 } as const
 
 const clientAuthentication = ['client_secret_basic', 'client_secret_post']
 
-export function discoveryDocument({ issuer, grantTypes, pkce }: OidcOptions, algorithm: string): object {
+export function discoveryDocument({ issuer, grantTypes, pkce, sessions }: OidcOptions, algorithm: string): object {
   const base = issuer.replace(/\/$/, '')
   return {
     issuer,
@@ -28,6 +29,8 @@ export function discoveryDocument({ issuer, grantTypes, pkce }: OidcOptions, alg
     device_authorization_endpoint: `${base}${paths.deviceAuthorization}`,
     introspection_endpoint: `${base}${paths.introspection}`,
     revocation_endpoint: `${base}${paths.revocation}`,
+    end_session_endpoint: `${base}${paths.logout}`,
+    ...(sessions && { backchannel_logout_supported: true, backchannel_logout_session_supported: true }),
     grant_types_supported: grantTypes.toSorted(),
     response_types_supported: ['code'],
     response_modes_supported: ['query', 'fragment', 'form_post'],
@@ -52,6 +55,7 @@ export function discoveryDocument({ issuer, grantTypes, pkce }: OidcOptions, alg
       'at_hash',
       'groups',
       'federated_claims',
+      ...(sessions ? ['sid'] : []),
     ],
     claims_parameter_supported: false,
     request_parameter_supported: false,

@@ -14,6 +14,8 @@ export interface IssuedContext {
   keys: SigningKeys
   driver: Pick<StorageDriver, 'get'>
   issuer: string
+  /** Whether it ended with its session, see `SessionEnder`. */
+  hasEnded(clientId: string, sid: string | undefined): Promise<boolean>
   now(): Date
 }
 
@@ -22,7 +24,7 @@ const longestToken = 64 * 1024
 /** Tokens whose signature was found good lately; a gateway brings the same one again and again. */
 const remembered = 1000
 
-export function openIssuedTokens({ keys, driver, issuer, now }: IssuedContext): IssuedTokens {
+export function openIssuedTokens({ keys, driver, issuer, hasEnded, now }: IssuedContext): IssuedTokens {
   /** By the hash of the token, the oldest first. What can change (time, revocation) is looked at each time. */
   const verified = new Map<string, Record<string, unknown>>()
   // A key that is not published any more vouches for nothing.
@@ -47,7 +49,15 @@ export function openIssuedTokens({ keys, driver, issuer, now }: IssuedContext): 
       const { sub, jti, iat, exp } = claims
       if (typeof sub !== 'string' || typeof jti !== 'string') return undefined
       if (typeof iat !== 'number' || typeof exp !== 'number' || exp * 1000 <= now().getTime()) return undefined
-      return (await driver.get('revoked', idOf(jti))) ? undefined : (claims as IssuedClaims)
+      if (await driver.get('revoked', idOf(jti))) return undefined
+      const { sid } = claims
+      if (typeof sid === 'string' && (await hasEnded(clientOf(claims), sid))) return undefined
+      return claims as IssuedClaims
     },
   }
+}
+
+/** The client that a token of ours was made for: with several audiences it is named apart (OpenID Connect Core, 2). */
+export function clientOf({ azp, aud }: Record<string, unknown>): string {
+  return String(azp ?? (Array.isArray(aud) ? aud[0] : aud))
 }

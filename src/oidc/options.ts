@@ -16,6 +16,10 @@ export interface ClientOptions {
   ssoSharedWith?: string[]
   /** Refresh tokens end with the session. */
   sessionBound?: boolean
+  /** Where a logout may return to. */
+  postLogoutRedirectURIs?: string[]
+  /** Where logout tokens are sent. */
+  backchannelLogoutURI?: string
 }
 
 /** All durations in seconds. */
@@ -39,5 +43,7 @@ export interface OidcOptions {
   /** Seconds. */
   lifetimes: { tokens: number; authRequests: number; deviceRequests: number }
   refreshTokens: RefreshTokenOptions
+  /** Whether there are single sign-on sessions, which clients can be told the end of. */
+  sessions?: boolean
   signer: { algorithm: 'RS256' | 'ES256'; rotationPeriod: number }
 }

@@ -31,6 +31,8 @@ export interface ProviderContext {
   issued: IssuedTokens
   connectors: Connectors
   connectorData: ConnectorData
+  /** Whether what a client got has ended with its session, see `SessionEnder`. */
+  hasEnded(clientId: string, sid: string | undefined): Promise<boolean>
   /** What is shown in the browser; given by the server. */
   answers: Answers
   audit: Audit

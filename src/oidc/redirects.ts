@@ -22,6 +22,11 @@ export function redirectAllowed(client: Pick<ClientOptions, 'public' | 'redirect
   return asked !== undefined && client.redirectURIs.some((registered) => loopbackOf(registered) === asked)
 }
 
+/** Whether a logout may return to `uri`: one that is registered for that, to the letter (RP-Initiated Logout 1.0, 3). */
+export function logoutRedirectAllowed(client: Pick<ClientOptions, 'postLogoutRedirectURIs'>, uri: string): boolean {
+  return isRedirectable(uri) && (client.postLogoutRedirectURIs?.includes(uri) ?? false)
+}
+
 /** An absolute address whose scheme only carries an answer to an application. */
 function isRedirectable(uri: string): boolean {
   const url = URL.parse(uri)
@@ -55,6 +60,7 @@ export function answerAddress(
     Object.entries(answer).filter((entry): entry is [string, string] => entry[1] !== undefined),
   )
   const [address = ''] = redirectUri.split('#', 1)
+  if (members.size === 0) return encodeRest(address)
   if (place === 'fragment') return `${encodeRest(address)}#${members}`
   const separator = address.includes('?') ? (/[?&]$/.test(address) ? '' : '&') : '?'
   return encodeRest(`${address}${separator}`) + members

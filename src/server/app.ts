@@ -1,6 +1,7 @@
 /** One running server: everything that it is made of, wired in one place. */
 import type { RequestListener } from 'node:http'
 import { type ConnectorContext, failure } from '../../connectors/contract.ts'
+import type { Logger } from '../lib/logger.ts'
 import { openConnectorData } from '../login/connector-data.ts'
 import { openConnectors } from '../login/connectors.ts'
 import { openLoginFlow } from '../login/flow.ts'
@@ -11,7 +12,9 @@ import { openStashes } from '../login/stash.ts'
 import { openWaiting } from '../login/waiting.ts'
 import { openIssuedTokens } from '../oidc/issued.ts'
 import { openSigningKeys } from '../oidc/keys.ts'
+import { openLogoutNotices } from '../oidc/logout-notices.ts'
 import { openProvider } from '../oidc/provider.ts'
+import { openSessionEnder } from '../oidc/session-end.ts'
 import type { StorageDriver } from '../storage/contract.ts'
 import type { Sealer } from '../storage/seal.ts'
 import type { Audit } from '../telemetry/audit.ts'
@@ -55,18 +58,15 @@ export async function openApp(context: AppContext): Promise<App> {
   const mount = pathname.replace(/\/$/, '')
   const upstreams: Upstream[] = []
 
+  const outbound = (id: string, itsLog: Logger): Upstream => {
+    const userAgent = `countersign/${version}`
+    const upstream = openUpstream({ connector: id, metrics, log: itsLog, failure, env, userAgent })
+    upstreams.push(upstream)
+    return upstream
+  }
   const contextFor = (id: string, type: string): ConnectorContext => {
     const connectorLog = log.child({ 'connector.type': type, 'connector.id': id })
-    const upstream = openUpstream({
-      connector: id,
-      metrics,
-      log: connectorLog,
-      failure,
-      env,
-      userAgent: `countersign/${version}`,
-    })
-    upstreams.push(upstream)
-    const { http, measure } = upstream
+    const { http, measure } = outbound(id, connectorLog)
     return { id, issuer, log: connectorLog, http, measure, now }
   }
 
@@ -86,7 +86,6 @@ export async function openApp(context: AppContext): Promise<App> {
   })
   const pages = openPages(frontend, mount)
   const clients = new Map(oidc.clients.map((client) => [client.id, client]))
-  const issued = openIssuedTokens({ keys, driver, issuer, now })
   const connectorData = openConnectorData({ driver, sealer })
   const flow = openLoginFlow({
     connectors,
@@ -102,6 +101,19 @@ export async function openApp(context: AppContext): Promise<App> {
   const stashes = openStashes({ sealer, driver, mount, secure: protocol === 'https:', now })
   const sessions =
     login.sessions && openSessions({ options: login.sessions, driver, mount, secure: protocol === 'https:', now })
+  const notices = openLogoutNotices({
+    driver,
+    keys,
+    issuer,
+    clients,
+    // Calls to clients; the metrics of upstreams know connectors only.
+    fetch: outbound('clients', log).http(),
+    metrics,
+    log,
+    now,
+  })
+  const ender = openSessionEnder({ sessions, driver, clients, notices, audit })
+  const issued = openIssuedTokens({ keys, driver, issuer, hasEnded: ender.hasEnded, now })
   const addressOf = clientAddress(web.clientAddress)
   const answers = openAnswers({ pages, log })
   const provider = openProvider({
@@ -111,6 +123,7 @@ export async function openApp(context: AppContext): Promise<App> {
     issued,
     connectors,
     connectorData,
+    hasEnded: ender.hasEnded,
     answers,
     audit,
     metrics,
@@ -125,12 +138,14 @@ export async function openApp(context: AppContext): Promise<App> {
     clients,
     provider,
     keys,
+    sealer,
     issued,
     connectors,
     flow,
     stashes,
     connectorData,
     ...(sessions && { sessions }),
+    ender,
     waiting: openWaiting({ driver, now }),
     limits: openLimits(),
     pages,
@@ -164,6 +179,7 @@ export async function openApp(context: AppContext): Promise<App> {
     }),
     services,
     async close() {
+      await notices.close()
       await connectors.close()
       await Promise.all(upstreams.map((upstream) => upstream.close()))
       await keys.close()

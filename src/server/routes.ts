@@ -6,6 +6,7 @@ import { authorize, authorizeForm } from './handlers/authorize.ts'
 import { deviceChoice, deviceConnector, devicePage, verifyCode } from './handlers/device.ts'
 import { deviceAuthorization, introspection, revocation, token } from './handlers/engine.ts'
 import { callback, callbackForm, departByPost, password, passwordForm } from './handlers/login.ts'
+import { confirmLogout, confirmPath, logout, logoutForm } from './handlers/logout.ts'
 import { health, home, userinfo } from './handlers/programs.ts'
 import type { Services } from './services.ts'
 
@@ -48,6 +49,9 @@ export const routes: readonly Route[] = [
   person('POST', '/callback/:connector', callbackForm),
   person('GET', '/approval', approvalPage),
   person('POST', '/approval', approve),
+  person('GET', paths.logout, logout),
+  person('POST', paths.logout, logoutForm),
+  person('POST', confirmPath, confirmLogout),
   person('GET', paths.device, devicePage),
   person('POST', '/device/auth/verify_code', verifyCode),
   person('GET', '/device/auth/verify_code', deviceChoice),

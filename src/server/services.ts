@@ -14,7 +14,9 @@ import type { IssuedTokens } from '../oidc/issued.ts'
 import type { SigningKeys } from '../oidc/keys.ts'
 import type { ClientOptions, OidcOptions } from '../oidc/options.ts'
 import type { Provider } from '../oidc/provider.ts'
+import type { SessionEnder } from '../oidc/session-end.ts'
 import type { StorageDriver } from '../storage/contract.ts'
+import type { Sealer } from '../storage/seal.ts'
 import type { Audit } from '../telemetry/audit.ts'
 import type { ClientAddress } from './client-address.ts'
 
@@ -30,6 +32,7 @@ export interface Services {
   clients: ReadonlyMap<string, ClientOptions>
   provider: Provider
   keys: SigningKeys
+  sealer: Sealer
   issued: IssuedTokens
   connectors: Connectors
   flow: LoginFlow
@@ -37,6 +40,7 @@ export interface Services {
   connectorData: ConnectorData
   /** Absent: every login asks the upstream. */
   sessions?: Sessions
+  ender: SessionEnder
   /** For answers of upstreams that come by POST. */
   waiting: Waiting
   limits: Limits

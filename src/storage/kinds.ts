@@ -18,6 +18,8 @@ export const kinds = {
   person: { indexes: [], durability: 'durable' },
   /** Single sign-on sessions, by the id that clients know as `sid`. */
   session: { indexes: ['person', 'upstream'], durability: 'durable' },
+  /** Clients that have to be told of the end of a session. */
+  'logout-notice': { indexes: [], durability: 'durable' },
   /** Connector data of a login that several refresh tokens share. */
   'login-data': { indexes: [], durability: 'durable' },
   /** What a person has approved, by connector, person and client. */

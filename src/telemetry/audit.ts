@@ -40,6 +40,7 @@ export type AuditEvent =
   | ({ type: 'client_refused'; reason: string } & AuditedClient)
   /** `what` was limited, such as `password` or `user_code`; `key` by which count. */
   | { type: 'rate_limited'; what: string; key: 'name' | 'address' | 'total'; connector_id?: string; user?: string }
+  | ({ type: 'session_ended'; by: string; sub: string; sid: string } & AuditedPerson)
   | { type: 'keys_rotated'; key_id: string; reason: string; next_rotation?: string }
   | { type: 'configuration_loaded'; file: string; connectors: string[]; clients: number }
   | { type: 'started'; version: string }

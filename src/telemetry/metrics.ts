@@ -35,6 +35,8 @@ export interface Metrics {
   tokensIssued(grantType: string): void
   refresh(connector: string, outcome: string): void
   connectorUp(connector: string, up: boolean): void
+  /** `outcome`: delivered, retried, refused or failed. */
+  logoutNotice(outcome: string): void
   /** Asked at each scrape; its failure leaves the gauge empty and the rest of the page whole. */
   countRecords(count: () => Promise<RecordCount[]>): void
   /** The page. */
@@ -130,6 +132,12 @@ export const openMetrics = ({ version }: { version: string }): Metrics => {
     labelNames: ['connector', 'outcome'],
     registers,
   })
+  const logoutNotices = new Counter({
+    name: 'countersign_logout_notices_total',
+    help: 'Logout tokens sent to clients (back-channel logout).',
+    labelNames: ['outcome'],
+    registers,
+  })
   const up = new Gauge({
     name: 'countersign_connector_up',
     help: '1 if the last call to the upstream of the connector was answered.',
@@ -167,6 +175,7 @@ export const openMetrics = ({ version }: { version: string }): Metrics => {
     login: (connector, outcome) => logins.inc({ connector, outcome }),
     tokensIssued: (grantType) => tokens.inc({ grant_type: grantType }),
     refresh: (connector, outcome) => refreshes.inc({ connector, outcome }),
+    logoutNotice: (outcome) => logoutNotices.inc({ outcome }),
     connectorUp: (connector, isUp) => up.set({ connector }, isUp ? 1 : 0),
     countRecords: (callback) => {
       count = callback

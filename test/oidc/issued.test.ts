@@ -27,6 +27,7 @@ const opened = (now = 1500, revoked: string[] = []) => {
   const issued = openIssuedTokens({
     keys: keys as SigningKeys,
     driver,
+    hasEnded: async () => false,
     issuer,
     now: () => new Date(time.now * 1000),
   })

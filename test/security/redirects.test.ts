@@ -53,6 +53,10 @@ const examined: Record<string, string[]> = {
   'GET /device/auth/verify_code': [],
   'GET /device/auth/:connector': [],
   'POST /device/code': [],
+  'GET /logout': ['post_logout_redirect_uri'],
+  'POST /logout': ['post_logout_redirect_uri'],
+  // Sealed by the page that asks.
+  'POST /logout/confirm': [],
   // Compared with that of the code, never gone to.
   'POST /token': [],
   'POST /token/introspect': [],
@@ -94,6 +98,21 @@ describe('redirects', function () {
       }
     })
   }
+
+  it('row 22: a logout leads to what is registered for it and nowhere else', async () => {
+    const registered = 'https://app.example/after'
+    const staticClients = [{ ...entry('web'), postLogoutRedirectURIs: [registered] }]
+    await using asked = await startServer({ staticClients })
+    const corpus = [...disguises(registered), ...dangerous, ...notLoopback]
+    for (const uri of corpus.filter((each) => each !== registered)) {
+      const query = new URLSearchParams({ client_id: 'web', post_logout_redirect_uri: uri })
+      const { status, location } = await asked.request(asked.url(`/logout?${query}`))
+      assert.equal(location, undefined, uri)
+      assert.equal(status, uri === '' ? 200 : 400, uri)
+    }
+    const good = new URLSearchParams({ client_id: 'web', post_logout_redirect_uri: registered })
+    assert.equal((await asked.request(asked.url(`/logout?${good}`))).location, registered)
+  })
 
   it('row 17: never run code, whatever was registered', async () => {
     const staticClients = [{ ...entry('web'), redirectURIs: [...dangerous, 'javascript:*', '*'] }]

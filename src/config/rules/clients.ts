@@ -73,6 +73,8 @@ const readClient = (entry: Entry, pointer: string, reading: Reading): ClientOpti
     ...(entry.logoURL && { logoURL: entry.logoURL }),
     allowedConnectors: entry.allowedConnectors ?? [],
     ...(entry.ssoSharedWith && { ssoSharedWith: entry.ssoSharedWith }),
+    ...(entry.postLogoutRedirectURIs && { postLogoutRedirectURIs: entry.postLogoutRedirectURIs }),
+    ...(entry.backchannelLogoutURI && { backchannelLogoutURI: entry.backchannelLogoutURI }),
     ...(entry.refreshTokenLifetime === 'session' && { sessionBound: true }),
   }
 }

@@ -5,7 +5,7 @@
 import type { AccessToken as EngineToken, Provider } from 'oidc-provider'
 import { revokeToken } from '../adapter.ts'
 import { tellsAuthTime, tokenClaims, tokenIdOf } from '../claims.ts'
-import type { IssuedTokens } from '../issued.ts'
+import { clientOf, type IssuedTokens } from '../issued.ts'
 import type { SigningKeys } from '../keys.ts'
 import type { TrustingClients } from '../scopes.ts'
 import { currentState } from '../state.ts'
@@ -67,8 +67,8 @@ export function accessTokenOf(provider: Provider, { keys, issued, issuer, client
       if (value !== presentedHandle || presented === undefined) return undefined
       const claims = await issued.read(presented)
       if (!claims) return undefined
-      const { sub, aud, azp, jti, iat, exp } = claims
-      const clientId = String(azp ?? (Array.isArray(aud) ? aud[0] : aud))
+      const { sub, aud, jti, iat, exp } = claims
+      const clientId = clientOf(claims)
       const token = new AccessToken({} as never)
       Object.assign(token, { jti, iat, exp, clientId, accountId: sub, grantId: `token ${jti}`, extra: claims })
       // The engine's field takes one audience only.

@@ -9,16 +9,20 @@ import { contextOf } from './context.ts'
 import { deviceCodeOf } from './device-code.ts'
 import { grantOf } from './grant.ts'
 import { idTokenOf } from './id-token.ts'
-import { refreshTokenOf } from './refresh-token.ts'
+import { type RefreshTokenContext, refreshTokenOf } from './refresh-token.ts'
 import { sessionOf } from './session.ts'
 
 export interface DialectContext extends Omit<TokenContext, 'issuer' | 'lifetime' | 'clients'> {
   options: OidcOptions
   clients: ReadonlyMap<string, ClientOptions>
+  hasEnded: RefreshTokenContext['hasEnded']
   audit: Audit
 }
 
-export function applyDialect(provider: Provider, { options, clients, keys, issued, audit }: DialectContext): void {
+export function applyDialect(
+  provider: Provider,
+  { options, clients, keys, issued, hasEnded, audit }: DialectContext,
+): void {
   const { issuer, lifetimes, grantTypes, refreshTokens, pkce } = options
   const tokens: TokenContext = { keys, issued, issuer, clients, lifetime: lifetimes.tokens }
   const models = {
@@ -27,7 +31,7 @@ export function applyDialect(provider: Provider, { options, clients, keys, issue
     Session: sessionOf(provider),
     Grant: grantOf(provider),
     AuthorizationCode: authorizationCodeOf(provider, { audit, tokenLifetime: lifetimes.tokens }),
-    RefreshToken: refreshTokenOf(provider, { options: refreshTokens, audit }),
+    RefreshToken: refreshTokenOf(provider, { options: refreshTokens, hasEnded, audit }),
     DeviceCode: deviceCodeOf(provider, { clients, lifetime: lifetimes.deviceRequests, methods: pkce.methods }),
     AccessToken: accessTokenOf(provider, tokens),
     IdToken: idTokenOf(provider, tokens),

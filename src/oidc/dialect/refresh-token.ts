@@ -35,7 +35,14 @@ export interface FoundToken extends EngineToken {
 /** Milliseconds in which a spent token is a client repeating itself, not a thief: it is refused and nothing is revoked. */
 const grace = 10_000
 
-export function refreshTokenOf(provider: Provider, { options, audit }: { options: RefreshTokenOptions; audit: Audit }) {
+export interface RefreshTokenContext {
+  options: RefreshTokenOptions
+  /** Whether it ended with its session, see `SessionEnder`. */
+  hasEnded(clientId: string, sid: string | undefined): Promise<boolean>
+  audit: Audit
+}
+
+export function refreshTokenOf(provider: Provider, { options, hasEnded, audit }: RefreshTokenContext) {
   const Base = provider.RefreshToken
   const turns = openTurns()
 
@@ -92,6 +99,10 @@ export function refreshTokenOf(provider: Provider, { options, audit }: { options
       const stored = await state.unit.get('refresh-family', id)
       if (!stored) return undefined
       const family = stored.body as unknown as Family
+      if (await hasEnded(family.clientId, family.source.sid)) {
+        state.unit.delete('refresh-family', id)
+        return undefined
+      }
       const standing = standingOf(family, secret, options.reuseInterval, Date.now())
       if (shown && standing.is !== 'current') return undefined
       if (standing.is === 'unknown') return undefined

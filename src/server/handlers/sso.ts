@@ -55,7 +55,7 @@ export async function openSession(
   stash: Stash,
   login: Login,
 ): Promise<{ login: Login; sid?: string }> {
-  const { sessions, connectorData, connectors, oidc, now } = services
+  const { sessions, ender, connectorData, connectors, oidc, now } = services
   if (!sessions) return { login }
   const jar = jarOf(ctx)
   const { clientId, sessionId, scopes } = stash
@@ -81,12 +81,13 @@ export async function openSession(
     kept === undefined ? undefined : time + Math.max(kept, absoluteLifetime),
   )
   const connector = await connectors.get(stash.connectorId)!.open()
-  const session = await sessions.begin(unit, jar, {
+  const { session, replaced } = await sessions.begin(unit, jar, {
     login: shared,
     asked: askedOf(connector, scopes, true),
     remember: stash.remember ?? rememberByDefault,
     clientId,
     agent: ctx.get('User-Agent').slice(0, 300) || undefined,
   })
+  if (replaced) await ender.end(replaced, 'replaced')
   return { login: shared, sid: session.id }
 }
