@@ -91,6 +91,14 @@ export interface LogoutPage {
   clientName?: string
 }
 
+export interface LoggedOutPage {
+  wasLoggedIn: boolean
+  /** Pages of clients that have to be loaded. */
+  frames: string[]
+  /** Where the browser goes then; absent: nowhere. */
+  goOn?: { href: string; clientName?: string }
+}
+
 export interface PostPage {
   action: string
   fields: Record<string, string>
@@ -108,7 +116,7 @@ export interface Pages {
   /** Asks whether the person wants to log out. */
   logout(page: LogoutPage, locales?: readonly string[]): string
   /** Nobody is logged in (any more). */
-  loggedOut(page: { wasLoggedIn: boolean }, locales?: readonly string[]): string
+  loggedOut(page: LoggedOutPage, locales?: readonly string[]): string
   failure(page: FailurePage, locales?: readonly string[]): string
   home(page: { issuer: string; discoveryUrl: string }, locales?: readonly string[]): string
   /** Leaves by a cross-site POST (SAML, `form_post`): a form with a button, which a script of ours presses. */
@@ -174,10 +182,10 @@ export function openPages(options: PageOptions, mount: string): Pages {
       const m = messagesFor(locales)
       return show('logout', m.logout.title, m, page)
     },
-    loggedOut: ({ wasLoggedIn }, locales) => {
+    loggedOut: ({ wasLoggedIn, ...page }, locales) => {
       const m = messagesFor(locales)
       const { title, message, next } = wasLoggedIn ? m.loggedOut : m.notLoggedIn
-      return show('logged-out', title, m, { message, next })
+      return show('logged-out', title, m, { ...page, message, next: page.goOn ? undefined : next })
     },
     failure: (page, locales) => {
       const m = messagesFor(locales)

@@ -30,7 +30,12 @@ export function discoveryDocument({ issuer, grantTypes, pkce, sessions }: OidcOp
     introspection_endpoint: `${base}${paths.introspection}`,
     revocation_endpoint: `${base}${paths.revocation}`,
     end_session_endpoint: `${base}${paths.logout}`,
-    ...(sessions && { backchannel_logout_supported: true, backchannel_logout_session_supported: true }),
+    ...(sessions && {
+      backchannel_logout_supported: true,
+      backchannel_logout_session_supported: true,
+      frontchannel_logout_supported: true,
+      frontchannel_logout_session_supported: true,
+    }),
     grant_types_supported: grantTypes.toSorted(),
     response_types_supported: ['code'],
     response_modes_supported: ['query', 'fragment', 'form_post'],

@@ -20,6 +20,8 @@ export interface ClientOptions {
   postLogoutRedirectURIs?: string[]
   /** Where logout tokens are sent. */
   backchannelLogoutURI?: string
+  /** A page of the client that browsers load in a frame at a logout. */
+  frontchannelLogoutURI?: string
 }
 
 /** All durations in seconds. */

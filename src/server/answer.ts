@@ -5,7 +5,7 @@ import type { Pages } from '../login/pages.ts'
 import { stateOf } from '../oidc/state.ts'
 
 /** No inline code, nobody's frame; `targets` are where a form of the page may lead beside our own origin. */
-export function pagePolicy(targets: readonly string[] = []): string {
+export function pagePolicy(targets: readonly string[] = [], frames: readonly string[] = []): string {
   const formAction = ["'self'", ...targets].join(' ')
   return [
     "default-src 'none'",
@@ -13,6 +13,7 @@ export function pagePolicy(targets: readonly string[] = []): string {
     "script-src 'self'",
     "img-src 'self' https: data:",
     `form-action ${formAction}`,
+    ...(frames.length > 0 ? [`frame-src ${frames.join(' ')}`] : []),
     "frame-ancestors 'none'",
     "base-uri 'none'",
   ].join('; ')
@@ -22,12 +23,18 @@ export interface PageOptions {
   status?: number
   /** Origins that a form of the page may lead to. */
   targets?: readonly string[]
+  /** Origins whose pages it shows in frames. */
+  frames?: readonly string[]
 }
 
-export function sendPage(ctx: Context, html: string, { status = 200, targets = [] }: PageOptions = {}): void {
+export function sendPage(
+  ctx: Context,
+  html: string,
+  { status = 200, targets = [], frames = [] }: PageOptions = {},
+): void {
   ctx.status = status
   ctx.type = 'text/html; charset=utf-8'
-  ctx.set('Content-Security-Policy', pagePolicy(targets))
+  ctx.set('Content-Security-Policy', pagePolicy(targets, frames))
   ctx.set('X-Frame-Options', 'DENY')
   // Not `no-referrer`: browsers would then hide the origin of our own forms as well, see `requireOwnForm`.
   ctx.set('Referrer-Policy', 'same-origin')

@@ -177,6 +177,32 @@ async function receiver(answers: number[] = []) {
   }
 }
 
+describe('front-channel logout', () => {
+  const frontchannelLogoutURI = 'https://app.example/frontchannel?x=1'
+
+  it('loads a page of each client of the session, and goes on then', async () => {
+    await using server = await start({ frontchannelLogoutURI })
+    const { browser, tokens, claims } = await logIn(server)
+    const answer = await logoutAt(server, browser, {
+      id_token_hint: tokens.id_token,
+      post_logout_redirect_uri: after,
+      state: 'x',
+    })
+    const frame = `${frontchannelLogoutURI}&${new URLSearchParams({ iss: server.issuer, sid: String(claims.sid) })}`
+    assert.ok(answer.text.includes(`src="${frame.replaceAll('&', '&amp;')}"`), answer.text)
+    assert.match(answer.headers.get('content-security-policy')!, /frame-src https:\/\/app\.example;/)
+    assert.equal(answer.headers.get('refresh'), `5; url=${after}?state=x`)
+  })
+
+  it('loads nothing for clients that were not there, or when nobody was logged in', async () => {
+    await using server = await start({ frontchannelLogoutURI })
+    const other = await logIn(server, { client: peer })
+    const page = await logoutAt(server, other.browser, { id_token_hint: other.tokens.id_token })
+    assert.doesNotMatch(page.text, /iframe/)
+    assert.doesNotMatch((await logoutAt(server, openBrowser(), { client_id: web.id })).text, /iframe/)
+  })
+})
+
 describe('back-channel logout', () => {
   it('sends each client of the session a token that says which one ended', async () => {
     await using client = await receiver()

@@ -48,6 +48,7 @@ export function samples(pages: Pages, text: (benign: string) => string = (benign
       prompt: 'Email',
       message: text('Too many attempts. Wait a minute.'),
     }),
+    'password remembered': pages.password({ action: '/a', prompt: 'Email', remember: true }),
     approval: pages.approval({
       action: text('/dex/approval?req=a'),
       fields: { req: text('abc') },
@@ -88,6 +89,19 @@ export function samples(pages: Pages, text: (benign: string) => string = (benign
       link: way,
     }),
     'failure in short': pages.failure({ status: 503, message: text('GitHub does not answer.') }),
+    logout: pages.logout({
+      action: text('/dex/logout/confirm'),
+      fields: { request: text('abc') },
+      userName: text('jane@example.com'),
+      clientName: text('Kargo'),
+    }),
+    'logged out': pages.loggedOut({ wasLoggedIn: true, frames: [] }),
+    'logged out on the way': pages.loggedOut({
+      wasLoggedIn: true,
+      frames: ['/dex/static/logo.svg'],
+      goOn: { href: text('https://client.example/after'), clientName: text('Kargo') },
+    }),
+    'not logged in': pages.loggedOut({ wasLoggedIn: false, frames: [] }),
     home: pages.home({
       issuer: text('https://login.example/dex'),
       discoveryUrl: text('/dex/.well-known/openid-configuration'),

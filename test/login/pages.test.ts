@@ -190,7 +190,8 @@ describe('login pages: all of them', () => {
   it('load a script only to leave by POST or to take two clicks for one, and have a button for who runs none', () => {
     for (const [name, html] of Object.entries(samples(plainPages()))) {
       const [, script] = /<script src="\/dex\/static\/(\w+)\.js"/.exec(html) ?? []
-      assert.equal(script, name === 'post' ? 'submit' : html.includes('<form') ? 'once' : undefined, name)
+      const leaving = { post: 'submit', 'logged out on the way': 'leave' }[name]
+      assert.equal(script, leaving ?? (html.includes('<form') ? 'once' : undefined), name)
     }
     assert.match(samples(plainPages()).post!, /<button[^>]*type="submit">Continue<\/button>/)
   })

@@ -35,6 +35,14 @@ export const client = Type.Object({
   ssoSharedWith: Type.Optional(listOf('Client ids that share a session with this one, or `*`.')),
   postLogoutRedirectURIs: Type.Optional(listOf('Addresses that a logout may return to.')),
   backchannelLogoutURI: Type.Optional(text('Where logout tokens are sent.')),
+  frontchannelLogoutURI: Type.Optional(
+    text(
+      'Page of the client that is loaded in a frame at a logout, with `iss` and `sid`, so that it can end its own session.',
+      {
+        'x-own': true,
+      },
+    ),
+  ),
   refreshTokenLifetime: Type.Optional(
     Type.Enum(['standalone', 'session'], {
       description: 'Whether refresh tokens outlive the session.',

@@ -55,6 +55,11 @@ const readClient = (entry: Entry, pointer: string, reading: Reading): ClientOpti
     const doubt = doubtful(uri, isPublic)
     if (doubt) report.warn(child(child(pointer, 'redirectURIs'), index), doubt)
   }
+  for (const key of ['backchannelLogoutURI', 'frontchannelLogoutURI'] as const) {
+    const { protocol } = URL.parse(entry[key] ?? '') ?? {}
+    if (!entry[key] || protocol === 'https:' || protocol === 'http:') continue
+    report.fault(child(pointer, key), 'must be an http or https address')
+  }
   if (isPublic && entry.pkce === 'optional') {
     report.warn(
       child(pointer, 'pkce'),
@@ -75,6 +80,7 @@ const readClient = (entry: Entry, pointer: string, reading: Reading): ClientOpti
     ...(entry.ssoSharedWith && { ssoSharedWith: entry.ssoSharedWith }),
     ...(entry.postLogoutRedirectURIs && { postLogoutRedirectURIs: entry.postLogoutRedirectURIs }),
     ...(entry.backchannelLogoutURI && { backchannelLogoutURI: entry.backchannelLogoutURI }),
+    ...(entry.frontchannelLogoutURI && { frontchannelLogoutURI: entry.frontchannelLogoutURI }),
     ...(entry.refreshTokenLifetime === 'session' && { sessionBound: true }),
   }
 }

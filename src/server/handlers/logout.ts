@@ -151,8 +151,27 @@ async function end(
 }
 
 /** Nobody is logged in any more: back to the client, or a page that says so. */
-function finish(ctx: Context, { pages }: Services, ending: Ending, ended: Session | undefined): void {
-  const { redirectUri, state, locales } = ending
-  if (redirectUri === undefined) sendPage(ctx, pages.loggedOut({ wasLoggedIn: ended !== undefined }, locales))
-  else redirectTo(ctx, answerAddress(redirectUri, { state }))
+function finish(ctx: Context, services: Services, ending: Ending, ended: Session | undefined): void {
+  const { pages, clients } = services
+  const { redirectUri, state, locales, clientId } = ending
+  const frames = ended ? framesOf(ended, services) : []
+  const href = redirectUri === undefined ? undefined : answerAddress(redirectUri, { state })
+  if (href !== undefined && frames.length === 0) return void redirectTo(ctx, href)
+  const clientName = clients.get(clientId ?? '')?.name
+  const goOn = href === undefined ? undefined : { href, ...(clientName !== undefined && { clientName }) }
+  const page = { wasLoggedIn: ended !== undefined, frames, ...(goOn && { goOn }) }
+  // For browsers without scripts; those with them leave as soon as the frames are there.
+  if (href !== undefined) ctx.set('Refresh', `${longestFrameLoad}; url=${href}`)
+  sendPage(ctx, pages.loggedOut(page, locales), { frames: [...new Set(frames.map((each) => new URL(each).origin))] })
+}
+
+/** Seconds. */
+const longestFrameLoad = 5
+
+/** Pages of clients that want to hear of it in the browser (OpenID Connect Front-Channel Logout 1.0, 2 and 3). */
+function framesOf({ id: sid, clients: told }: Session, { clients, issuer }: Services): string[] {
+  return Object.keys(told).flatMap((id) => {
+    const uri = clients.get(id)?.frontchannelLogoutURI
+    return uri === undefined ? [] : [answerAddress(uri, { iss: issuer, sid })]
+  })
 }
