@@ -18,7 +18,7 @@ const pageOf = (server: FlowServer, browser: Browser) => browser.follow(server.i
 async function end(server: FlowServer, browser: Browser, text: string) {
   const page = await pageOf(server, browser)
   const row = page.text
-    .split(/<li[^>]*>/)
+    .split('<li>')
     .slice(1)
     .find((part) => part.includes(text))
   const [, value] = /name="end" value="([^"]+)"/.exec(row ?? '') ?? []
