@@ -61,7 +61,7 @@ export async function openServer({ options, log, version, env }: ServerContext):
         log,
         checks: {
           storage: () => driver.ready(),
-          keys: () => app.services.keys.ready(),
+          keys: () => app.services.keys.check(),
           connectors: async () => {
             if (app.services.connectors.all.length === 0) throw new Error('no connectors are configured')
           },

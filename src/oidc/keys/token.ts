@@ -5,6 +5,13 @@ import type { OpenKey } from './sealed-key.ts'
 
 export type Claims = Record<string, unknown>
 
+/** What is signed: header and claims in base64url. */
+export const tokenText = (
+  { algorithm, kid }: Pick<OpenKey, 'algorithm' | 'kid'>,
+  claims: object,
+  typ?: string,
+): string => `${encode({ alg: algorithm, kid, typ })}.${encode(claims)}`
+
 export type Signer = (claims: object, typ?: string) => Promise<string>
 
 /** A signature of ECDSA as JWS wants it: both numbers at full length (RFC 7518, 3.4). Other algorithms pass over it. */
