@@ -7,7 +7,7 @@ import type { Logger } from '../../lib/logger.ts'
 import { halfHashOf, type SigningAlgorithm } from './algorithms.ts'
 import { jwksMaxAge } from './life.ts'
 import { claimsOf, parseToken, tokenText } from './token.ts'
-import type { SigningKeys } from './types.ts'
+import type { KeyInfo, SigningKeys } from './types.ts'
 import { SignerUnavailable } from './unavailable.ts'
 import { openVaultClient, VaultError, type VaultOptions } from './vault-client.ts'
 import { type KeyVersion, readVaultKey, signingVersion, type VaultKey } from './vault-key.ts'
@@ -175,13 +175,15 @@ export async function openVaultKeys({
       )
     },
 
-    list: () =>
-      inOrder().map(({ key, version, created }, at, { [0]: signing }) => ({
-        kid: key.kid,
-        algorithm: key.algorithm,
-        state: at === 0 ? 'signing' : version > signing!.version ? 'next' : 'retired',
-        ...(created > 0 && { since: created }),
-      })),
+    list() {
+      const [signing, ...others] = inOrder()
+      if (!signing) return []
+      const told = ({ key }: KeyVersion, state: KeyInfo['state']): KeyInfo => {
+        return { kid: key.kid, algorithm: key.algorithm, state }
+      }
+      const later = (each: KeyVersion) => (each.version > signing.version ? 'next' : 'retired')
+      return [told(signing, 'signing'), ...others.map((each) => told(each, later(each)))]
+    },
     async ready() {
       await ready()
     },
