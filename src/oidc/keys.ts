@@ -8,13 +8,13 @@ import type { StorageDriver } from '../storage/contract.ts'
 import type { Sealer } from '../storage/seal.ts'
 import type { Audit } from '../telemetry/audit.ts'
 import { halfHashOf, type LocalAlgorithm, type SigningAlgorithm } from './keys/algorithms.ts'
-import { jwksMaxAge, type SigningKeyOptions, wantedAlgorithms } from './keys/life.ts'
+import { jwksMaxAge, type KeyEntry, type SigningKeyOptions, wantedAlgorithms } from './keys/life.ts'
 import { openRing } from './keys/ring.ts'
 import { startRotation } from './keys/rotation.ts'
 import { makeKey, openKey, sealPublic } from './keys/sealed-key.ts'
 import { openKeyStore } from './keys/store.ts'
 import { claimsOf, parseToken } from './keys/token.ts'
-import type { SigningKeys } from './keys/types.ts'
+import type { KeyInfo, SigningKeys } from './keys/types.ts'
 
 export type { KeyInfo, SigningKeys, SignOptions } from './keys/types.ts'
 export { jwksMaxAge, type LocalAlgorithm, type SigningAlgorithm, type SigningKeyOptions }
@@ -97,7 +97,7 @@ export async function openSigningKeys(context: SigningKeysContext): Promise<Sign
     jwks: ring.jwks,
     onChange: ring.onChange,
     rotate: rotation.rotate,
-    list: () => ring.entries.map(({ sealed: _, ...entry }) => entry),
+    list: () => ring.entries.map(infoOf),
     ready: () => ring.first,
     check: () => ring.first,
 
@@ -107,3 +107,11 @@ export async function openSigningKeys(context: SigningKeysContext): Promise<Sign
     },
   }
 }
+
+/** The keys in a store, without opening them. */
+export async function storedKeys(driver: StorageDriver): Promise<KeyInfo[]> {
+  const { keys } = await openKeyStore(driver, () => {}).read()
+  return keys.map(infoOf)
+}
+
+const infoOf = ({ sealed: _, ...entry }: KeyEntry): KeyInfo => entry

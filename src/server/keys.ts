@@ -1,9 +1,11 @@
 /** The signing keys of one configuration: made here and kept in the store, or Vault's. */
 import { failure } from '../../connectors/contract.ts'
+import type { Json } from '../lib/json.ts'
 import { openVaultKeys } from '../oidc/keys/vault.ts'
 import { openSigningKeys, type SigningKeyOptions, type SigningKeys } from '../oidc/keys.ts'
 import type { OidcOptions } from '../oidc/options.ts'
 import type { StorageDriver } from '../storage/contract.ts'
+import type { Handlers } from '../storage/requests.ts'
 import type { Sealer } from '../storage/seal.ts'
 import type { Audit } from '../telemetry/audit.ts'
 import type { ServerLog } from '../telemetry/log.ts'
@@ -58,4 +60,20 @@ export function localKeyOptions(
 ): SigningKeyOptions {
   const clientAlgorithms = clients.flatMap(({ signingAlgorithm }) => signingAlgorithm ?? [])
   return { algorithm, clientAlgorithms, rotationPeriod, tokenLifetime: Math.max(0, lifetimes.tokens) }
+}
+
+/** What commands may ask of a running server, by the names that both sides use. */
+export const keyRequests = { list: 'list keys', rotate: 'rotate keys' } as const
+/** Why the keys were rotated, in log and audit. */
+export const commandReason = 'asked for on the command line'
+
+export const requestsFor = (keys: SigningKeys): Handlers => {
+  const list = () => keys.list() as unknown as Json
+  return {
+    [keyRequests.list]: async () => list(),
+    [keyRequests.rotate]: async () => {
+      await keys.rotate(commandReason)
+      return list()
+    },
+  }
 }

@@ -3,7 +3,8 @@ import { createPrivateKey, createPublicKey, type JsonWebKey, type KeyObject, ran
 import type { Json } from '../../lib/json.ts'
 import type { Sealer } from '../../storage/seal.ts'
 import { generateKey, type LocalAlgorithm, type SigningAlgorithm } from './algorithms.ts'
-import type { NewKey } from './life.ts'
+import type { KeyEntry, NewKey } from './life.ts'
+import { keysRecord } from './store.ts'
 
 export interface OpenKey {
   kid: string
@@ -51,8 +52,15 @@ export function sealPublic(key: OpenKey, sealer: Sealer): string {
   return seal(key, key.publicKey, sealer)
 }
 
+/** For the store's list of keys: seals each of them anew. */
+export function resealSigningKeys(kind: string, body: Json, again: (text: string, purpose: string) => string): Json {
+  if (kind !== keysRecord.kind) return body
+  const { keys } = body as { keys: KeyEntry[] }
+  return { keys: keys.map((key) => ({ ...key, sealed: again(key.sealed, purposeOf(key.kid)) })) }
+}
+
 /** Bound into the seal, so that no key can be put in the place of another. */
-export function purposeOf(kid: string): string {
+function purposeOf(kid: string): string {
   return `signing key ${kid}`
 }
 

@@ -43,17 +43,23 @@ export async function openVaultKeys({
   let timer: NodeJS.Timeout | undefined
   let closed = false
 
+  /** Until Vault has signed something, and again after it would not. */
+  let proven = false
+
   const failed = (error: unknown): VaultError => {
     const problem =
       error instanceof VaultError ? error : new VaultError('the key in Vault cannot be used', undefined, error)
     if (problem.message !== failure?.message)
       log.error('Vault does not sign', { reason: problem.message, err: problem })
+    if (!failure) lookIn(pause.afterFailure)
     failure = problem
+    proven = false
     return problem
   }
   const well = () => {
     if (failure) log.info('Vault signs again')
     failure = undefined
+    proven = true
   }
 
   /** Everybody who asks meanwhile waits for the same answer. */
@@ -63,7 +69,6 @@ export async function openVaultKeys({
         const told = await readVaultKey(await vault.readKey())
         signingVersion(told, seconds())
         known = told
-        well()
         notify()
       } finally {
         reading = undefined
@@ -83,10 +88,26 @@ export async function openVaultKeys({
     for (const listener of listeners) listener()
   }
 
+  /** A server that serves nobody since it is not ready has to find out by itself that Vault signs again. */
+  const prove = async () => {
+    const { version, key } = signingVersion(known!, seconds())
+    await vault.sign(version, key.algorithm, 'countersign: does Vault sign?')
+    well()
+  }
+
   const look = async () => {
-    await read().catch(failed)
+    try {
+      await read()
+      if (!proven) await prove()
+    } catch (error) {
+      failed(error)
+    }
+    lookIn(failure ? pause.afterFailure : pause.well)
+  }
+  const lookIn = (seconds: number) => {
+    clearTimeout(timer)
     if (closed) return
-    timer = setTimeout(look, (failure ? pause.afterFailure : pause.well) * 1000)
+    timer = setTimeout(look, seconds * 1000)
     timer.unref()
   }
 
