@@ -77,12 +77,12 @@ describe('signer: vault', () => {
   })
 
   it('does not take an algorithm of a client, and names unknown keys with the nearest one', async () => {
-    const config = '{keyname: k, adress: x, addr: "https://vault", token: t}'
+    const config = '{keyname: k, adr: x, addr: "https://vault", token: t}'
     const { faults, warnings } = await load(
       `${client(', signingAlgorithm: ES256')}signer: {type: vault, config: ${config}}\n`,
     )
     assert.match(at(faults, 'staticClients[0].signingAlgorithm').message, /whose one key signs for all clients/)
-    assert.equal(at(warnings, 'signer.config.adress').nearest, 'addr')
+    assert.equal(at(warnings, 'signer.config.adr').nearest, 'addr')
   })
 })
 

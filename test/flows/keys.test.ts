@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict'
 import { hash } from 'node:crypto'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { createLocalJWKSet, decodeProtectedHeader, jwtVerify } from 'jose'
+import { selfSigned } from '../server/certificate.ts'
 import { startVault } from '../upstreams/vault.ts'
 import {
   authorize,
@@ -59,6 +62,10 @@ describe('an algorithm for each client', () => {
       await jwtVerify(tokens.access_token, set, { issuer: server.issuer })
       assert.equal((await server.userinfo(tokens.access_token)).status, 200)
       assert.equal((await server.introspect(tokens.access_token, web)).active, true)
+      await logIn(server, { client, params: { id_token_hint: tokens.id_token } })
+      const revoked = await server.post('/token/revoke', { token: tokens.access_token }, client)
+      assert.equal(revoked.status, 200)
+      assert.equal((await server.userinfo(tokens.access_token)).status, 401)
     }
   })
 
@@ -184,6 +191,22 @@ describe('a signer in Vault', () => {
     const { tokens, claims } = await logIn(server)
     assert.equal(algOf(tokens.id_token), 'ES384')
     assert.equal(claims.at_hash, half('sha384', tokens.access_token))
+  })
+
+  it('trusts the authority of VAULT_CACERT, and nobody else', async () => {
+    const pair = selfSigned('vault')
+    await using vault = await startVault(undefined, pair)
+    vault.create('dex', 'ecdsa-p256')
+    const env = { VAULT_ADDR: vault.addr, VAULT_TOKEN: vault.token }
+    const signer = { type: 'vault', config: { keyName: 'dex' } }
+    await using server = await startServer({ signer }, { env })
+    await assert.rejects(server.services.keys.check(), /self-signed certificate/)
+    assert.deepEqual(vault.asked, [])
+    const file = join(server.folder, 'vault-ca.pem')
+    await writeFile(file, pair.cert)
+    await using trusting = await startServer({ signer }, { env: { ...env, VAULT_CACERT: file } })
+    await trusting.services.keys.check()
+    await logIn(trusting)
   })
 
   it('answers 503 and uses nothing up while Vault is away', async () => {

@@ -4,7 +4,8 @@
  * ECDSA) it takes too, and a parameter that Vault does not know is refused, so that a misspelt one is found.
  */
 import { type ECKeyPairKeyObjectOptions, generateKeyPairSync, hash, type KeyObject, sign } from 'node:crypto'
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http'
+import { createServer as createSecureServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { type Hash, hashLengths, signEcdsa, signRsa } from './vault-crypto.ts'
 
@@ -82,12 +83,16 @@ class Refusal extends Error {
   }
 }
 
-export async function startVault(now: () => Date = () => new Date()): Promise<Vault> {
+/** @param tls certificate and key, PEM, of a Vault that speaks https */
+export async function startVault(
+  now: () => Date = () => new Date(),
+  tls?: { cert: string; key: string },
+): Promise<Vault> {
   const keys = new Map<string, TransitKey>()
   const policies = new Map<string, Record<string, string[]>>()
   let tokens = 0
   let port = 0
-  let server = createServer()
+  let server: Server = createServer()
 
   const keyOf = (name: string): TransitKey => {
     const key = keys.get(name)
@@ -134,10 +139,11 @@ export async function startVault(now: () => Date = () => new Date()): Promise<Va
       await new Promise((resolve) => server.close(resolve))
     },
     async start() {
-      server = createServer((request, response) => void serve(request, response))
+      const listener: RequestListener = (request, response) => void serve(request, response)
+      server = tls ? createSecureServer(tls, listener) : createServer(listener)
       await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
       port = (server.address() as AddressInfo).port
-      vault.addr = `http://127.0.0.1:${port}`
+      vault.addr = `${tls ? 'https' : 'http'}://127.0.0.1:${port}`
     },
     [Symbol.asyncDispose]: () => vault.stop(),
   }

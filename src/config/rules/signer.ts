@@ -57,16 +57,17 @@ const period = (pointer: string, seconds: number, { report }: Reading): number =
 const readVault = async (reading: Reading): Promise<SignerOptions> => {
   const { report, env } = reading
   const at = '/signer/config'
-  const config = (readSection(at, vaultSigner, reading) ?? {}) as { keyName?: string; addr?: string; token?: string }
+  const config = readSection(at, vaultSigner, reading) as { keyName: string; addr?: string; token?: string } | undefined
   const either = (key: 'addr' | 'token', variable: string, what: string): string => {
-    const value = config[key] || env[variable] || ''
-    if (value === '' && !report.broken(at))
+    const value = config?.[key] || env[variable] || ''
+    // What stands there and is at fault has been reported.
+    if (value === '' && !report.broken(child(at, key)) && (config || !report.node(child(at, key))))
       report.fault(child(at, key), `is missing: give ${what} here or in the environment variable ${variable}`)
     return value
   }
   const addr = either('addr', 'VAULT_ADDR', 'the address of Vault')
   const token = either('token', 'VAULT_TOKEN', 'a token')
-  checkAddress(addr, config.addr ? child(at, 'addr') : undefined, reading)
+  checkAddress(addr, config?.addr ? child(at, 'addr') : undefined, reading)
   if (/[^\x21-\x7e]/.test(token)) {
     report.fault(child(at, 'token'), 'holds a character that no token of Vault has, such as a line end or a blank')
   }
@@ -76,7 +77,7 @@ const readVault = async (reading: Reading): Promise<SignerOptions> => {
     type: 'vault',
     addr,
     token,
-    keyName: config.keyName ?? '',
+    keyName: config?.keyName ?? '',
     ...(namespace && { namespace }),
     ...(ca !== undefined && { ca }),
     ...(readSkipVerify(reading) && { skipVerify: true }),
