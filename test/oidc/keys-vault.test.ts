@@ -293,6 +293,14 @@ describe('signing keys in Vault', () => {
     assert.equal(standby.asked.length, 3)
   })
 
+  it('signs logout tokens, and takes none of them for a token that somebody may bring', async () => {
+    vault.create('dex', 'ecdsa-p256')
+    const keys = await open()
+    const token = await keys.sign({ sub: 'a', events: {} }, { typ: 'logout+jwt' })
+    await jwtVerify(token, createLocalJWKSet(keys.jwks()), { typ: 'logout+jwt' })
+    assert.equal(await keys.verify(token), undefined)
+  })
+
   it('leaves rotation to Vault, and says how', async () => {
     vault.create('dex', 'ecdsa-p256')
     const keys = await open()

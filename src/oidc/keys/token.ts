@@ -78,6 +78,13 @@ export function claimsOf(token: ParsedToken, { algorithm, publicKey }: OpenKey):
   return decode(token.payload)
 }
 
+/** As `claimsOf`, of a token that somebody brings to us. */
+export function claimsBrought(token: ParsedToken, key: OpenKey): Claims | undefined {
+  const claims = claimsOf(token, key)
+  // A logout token says something of its sender to one client, and nothing of who brings it.
+  return claims?.events === undefined ? claims : undefined
+}
+
 function encode(value: object): string {
   return Buffer.from(JSON.stringify(value)).toString('base64url')
 }

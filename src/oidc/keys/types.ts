@@ -42,7 +42,7 @@ export interface SigningKeys {
    */
   halfHash(value: string, algorithm?: SigningAlgorithm): string
   /**
-   * The claims of a token that a published key has signed, `undefined` for anything else. Neither issuer nor audience
+   * The claims of a token that a published key has signed, `undefined` for anything else and for logout tokens. Neither issuer nor audience
    * nor times are checked: callers do.
    */
   verify(token: string): Promise<Claims | undefined>

@@ -6,7 +6,7 @@
 import type { Logger } from '../../lib/logger.ts'
 import { halfHashOf, type SigningAlgorithm } from './algorithms.ts'
 import { jwksMaxAge } from './life.ts'
-import { claimsOf, parseToken, tokenText } from './token.ts'
+import { claimsBrought, claimsOf, parseToken, tokenText } from './token.ts'
 import type { KeyInfo, SigningKeys } from './types.ts'
 import { SignerUnavailable } from './unavailable.ts'
 import { openVaultClient, VaultError, type VaultOptions } from './vault-client.ts'
@@ -183,7 +183,7 @@ export async function openVaultKeys({
         await read().catch(failed)
         key = find(parsed.kid)
       }
-      return key && claimsOf(parsed, key)
+      return key && claimsBrought(parsed, key)
     },
 
     jwks: () => ({ keys: inOrder().map(({ key }) => ({ ...key.jwk })) }),
