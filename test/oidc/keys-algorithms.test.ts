@@ -140,7 +140,7 @@ describe('signing keys: several algorithms', () => {
   it('never shows a client a key that its set does not have, through twenty rotations, one of them forced', async () => {
     const period = 2000
     const keys = await world.settled({ ...three, clientAlgorithms: ['EdDSA'], rotationPeriod: period })
-    const step = 20
+    const step = 40
     const clients = Array.from({ length: jwksMaxAge / step }, (_, at) => ({
       fetched: start + at * step,
       set: keys.jwks(),
