@@ -16,8 +16,9 @@ import { checkGrpc, type Flags, readTelemetry, readWeb } from './rules/listeners
 import { readLogger } from './rules/logging.ts'
 import { readPasswords } from './rules/passwords.ts'
 import { readSessions } from './rules/sessions.ts'
+import { checkClientAlgorithms, readSigner } from './rules/signer.ts'
 import { readStorage } from './rules/storage.ts'
-import { readExpiry, readOauth2, readSigner } from './rules/tokens.ts'
+import { readExpiry, readOauth2 } from './rules/tokens.ts'
 import { reportProblem } from './section.ts'
 import type { Settings } from './settings.ts'
 import { shape } from './shape.ts'
@@ -145,6 +146,7 @@ const settle = async (understood: Understood, options: LoadOptions, reading: Rea
   const connectors = local ? [...listed.filter(({ id }) => id !== 'local'), local] : listed
   const sessions = readSessions(understood, reading)
   checkGrpc(understood.grpc ?? {}, flags, reading)
+  checkClientAlgorithms(understood.staticClients ?? [], understood.signer, reading)
   return {
     issuer,
     web,
@@ -162,7 +164,7 @@ const settle = async (understood: Understood, options: LoadOptions, reading: Rea
       ...readOauth2(understood.oauth2 ?? {}, reading),
       ...readExpiry(expiry, reading),
       ...(sessions && { sessions: true }),
-      signer: readSigner(understood.signer, expiry, reading),
+      signer: await readSigner(understood.signer, expiry, reading),
     },
     login: {
       connectors,

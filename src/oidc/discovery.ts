@@ -18,7 +18,10 @@ export const paths = {
 
 const clientAuthentication = ['client_secret_basic', 'client_secret_post']
 
-export function discoveryDocument({ issuer, grantTypes, pkce, sessions }: OidcOptions, algorithm: string): object {
+export function discoveryDocument(
+  { issuer, grantTypes, pkce, sessions }: OidcOptions,
+  algorithms: readonly string[],
+): object {
   const base = issuer.replace(/\/$/, '')
   return {
     issuer,
@@ -40,7 +43,7 @@ export function discoveryDocument({ issuer, grantTypes, pkce, sessions }: OidcOp
     response_types_supported: ['code'],
     response_modes_supported: ['query', 'fragment', 'form_post'],
     subject_types_supported: ['public'],
-    id_token_signing_alg_values_supported: [algorithm],
+    id_token_signing_alg_values_supported: algorithms,
     code_challenge_methods_supported: pkce.methods,
     scopes_supported: listedScopes,
     token_endpoint_auth_methods_supported: clientAuthentication,

@@ -1,3 +1,6 @@
+import type { VaultOptions } from './keys/vault.ts'
+import type { LocalAlgorithm } from './keys.ts'
+
 /** One entry of `staticClients:`, environment resolved. */
 export interface ClientOptions {
   id: string
@@ -22,6 +25,8 @@ export interface ClientOptions {
   backchannelLogoutURI?: string
   /** A page of the client that browsers load in a frame at a logout. */
   frontchannelLogoutURI?: string
+  /** What its tokens are signed with; absent: the default of the signer. */
+  signingAlgorithm?: LocalAlgorithm
 }
 
 /** All durations in seconds. */
@@ -47,5 +52,9 @@ export interface OidcOptions {
   refreshTokens: RefreshTokenOptions
   /** Whether there are single sign-on sessions, which clients can be told the end of. */
   sessions?: boolean
-  signer: { algorithm: 'RS256' | 'ES256'; rotationPeriod: number }
+  signer: SignerOptions
 }
+
+export type SignerOptions =
+  /** `rotationPeriod` in seconds. */
+  { type: 'local'; algorithm: LocalAlgorithm; rotationPeriod: number } | ({ type: 'vault' } & VaultOptions)

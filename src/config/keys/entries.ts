@@ -1,6 +1,7 @@
 /** Keys of the entries of lists: clients, connectors, people; and of parts that come later. */
 import { Type } from 'typebox'
 import { listOf, text } from './annotate.ts'
+import { signingAlgorithm } from './signer.ts'
 import { CONNECTOR_GRANT_TYPES } from './tokens.ts'
 
 export const client = Type.Object({
@@ -49,6 +50,7 @@ export const client = Type.Object({
       'x-default': 'standalone',
     }),
   ),
+  signingAlgorithm: Type.Optional(signingAlgorithm),
   clientCredentialsClaims: Type.Optional(
     Type.Object(
       { groups: Type.Optional(listOf('Groups in those tokens.')) },

@@ -7,7 +7,7 @@ import { revokeToken } from '../adapter.ts'
 import { tellsAuthTime, tokenClaims, tokenIdOf } from '../claims.ts'
 import { clientOf, type IssuedTokens } from '../issued.ts'
 import type { SigningKeys } from '../keys.ts'
-import type { TrustingClients } from '../scopes.ts'
+import type { ClientOptions } from '../options.ts'
 import { currentState } from '../state.ts'
 import { presentedHandle } from './context.ts'
 import { rememberGrantOf } from './grant.ts'
@@ -16,7 +16,7 @@ export interface TokenContext {
   keys: SigningKeys
   issued: IssuedTokens
   issuer: string
-  clients: TrustingClients
+  clients: ReadonlyMap<string, ClientOptions>
   /** Seconds that ID and access tokens live. */
   lifetime: number
 }
@@ -56,7 +56,8 @@ export function accessTokenOf(provider: Provider, { keys, issued, issuer, client
         jti: state.code && tokenIdOf(state.code, 'access'),
       })
       Object.assign(this, { jti: claims.jti, iat: claims.iat, exp: claims.exp })
-      state.accessToken = await keys.sign(claims)
+      const algorithm = clients.get(this.clientId!)?.signingAlgorithm
+      state.accessToken = await keys.sign(claims, { algorithm })
       this.emit('issued')
       return state.accessToken
     }
