@@ -25,21 +25,6 @@ export const unbuilt: readonly Unbuilt[] = [
     sentence: `${LATER} (signing with Vault): use the type "local"`,
     when: (value) => value === 'vault',
   },
-  {
-    path: 'oauth2.responseTypes[]',
-    sentence: `${LATER} (implicit and hybrid flow): clients can use the response type "code" with PKCE`,
-    when: (value) => value !== 'code' && value !== '',
-  },
-  {
-    path: 'oauth2.passwordConnector',
-    sentence: `${LATER} (password grant): clients can use the device grant or a browser`,
-  },
-  {
-    path: 'oauth2.grantTypes[]',
-    sentence: `${LATER} (client credentials grant)`,
-    when: (value) => value === 'client_credentials',
-  },
-  { path: 'staticClients[].clientCredentialsClaims', sentence: `${LATER} (client credentials grant)` },
   { path: 'staticClients[].mfaChain', sentence: `${LATER} (second factors)` },
 ]
 

@@ -22,6 +22,8 @@ export interface ClientOptions {
   backchannelLogoutURI?: string
   /** A page of the client that browsers load in a frame at a logout. */
   frontchannelLogoutURI?: string
+  /** Groups in tokens of the client credentials grant, which stand for the client itself. */
+  ownGroups?: string[]
 }
 
 /** All durations in seconds. */
@@ -39,8 +41,12 @@ export interface OidcOptions {
   /** As configured, to the letter. */
   issuer: string
   clients: ClientOptions[]
-  /** Grant types that the token endpoint serves. */
+  /** Grant types that the token endpoint serves; `implicit` stands for tokens of the authorization endpoint. */
   grantTypes: string[]
+  /** As configured; see `servedResponseTypes` for what that lets clients ask for. */
+  responseTypes: string[]
+  /** Id of the connector that answers the password grant. */
+  passwordConnector?: string
   pkce: { enforce: boolean; methods: ('S256' | 'plain')[] }
   /** Seconds. */
   lifetimes: { tokens: number; authRequests: number; deviceRequests: number }
