@@ -163,6 +163,21 @@ describe('tokens from the authorization endpoint', () => {
     assert.deepEqual(durable(server.commits.slice(before)), [])
   })
 
+  it('are given silently by a session, with its `sid`, and refused silently without one', async () => {
+    await using signedOn = await startServer({ connectors: [corp('implicit')], oauth2, sessions: {} })
+    const browser = openBrowser()
+    const first = claimsOf((await ask(signedOn, 'id_token', { browser })).members.id_token!)
+    const arrivals = people.arrivals.length
+    const silent = await ask(signedOn, 'id_token token', { browser, params: { prompt: 'none' } })
+    const { sid, auth_time, nonce } = claimsOf(fragmentOf(silent.answer).id_token!)
+    assert.equal(typeof sid, 'string')
+    assert.deepEqual([sid, auth_time, nonce], [first.sid, first.auth_time, silent.started.nonce])
+    assert.equal(claimsOf(silent.members.access_token!).sid, sid)
+    assert.equal(people.arrivals.length, arrivals, 'the upstream was not asked')
+    const stranger = await ask(signedOn, 'id_token', { params: { prompt: 'none' } })
+    assert.equal(fragmentOf(stranger.answer).error, 'login_required')
+  })
+
   describe('refused', () => {
     const refusals: [fault: string, params: Record<string, string>, error: string][] = [
       ['without a nonce', { nonce: '' }, 'invalid_request'],
