@@ -144,7 +144,7 @@ export const scenarios: Scenario[] = [
   {
     key: 'client-credentials',
     title: 'client credentials, with an ID token',
-    warmUp: 500,
+    warmUp: 1500,
     optional: true,
     prepare: async (issuer) => {
       const form = { grant_type: 'client_credentials', scope: 'openid profile' }
@@ -154,7 +154,7 @@ export const scenarios: Scenario[] = [
   {
     key: 'introspection',
     title: 'introspection',
-    warmUp: 500,
+    warmUp: 1500,
     factor: 5,
     prepare: async (issuer, lane) => {
       const { access_token } = await login(issuer, 'mock', lane)
