@@ -11,6 +11,7 @@ import { createReport, type Fault, type Report } from './report.ts'
 import { readClients } from './rules/clients.ts'
 import { misplacedConnectorKey, readConnectors } from './rules/connectors.ts'
 import { readFrontend } from './rules/frontend.ts'
+import { readGrants } from './rules/grants.ts'
 import { checkIssuer } from './rules/issuer.ts'
 import { checkGrpc, type Flags, readTelemetry, readWeb } from './rules/listeners.ts'
 import { readLogger } from './rules/logging.ts'
@@ -18,7 +19,7 @@ import { readPasswords } from './rules/passwords.ts'
 import { readSessions } from './rules/sessions.ts'
 import { checkClientAlgorithms, readSigner } from './rules/signer.ts'
 import { readStorage } from './rules/storage.ts'
-import { readExpiry, readOauth2 } from './rules/tokens.ts'
+import { readExpiry, readPkce } from './rules/tokens.ts'
 import { reportProblem } from './section.ts'
 import type { Settings } from './settings.ts'
 import { shape } from './shape.ts'
@@ -161,7 +162,12 @@ const settle = async (understood: Understood, options: LoadOptions, reading: Rea
         connectors.map(({ id }) => id),
         reading,
       ),
-      ...readOauth2(understood.oauth2 ?? {}, reading),
+      ...readGrants(
+        understood.oauth2 ?? {},
+        connectors.map(({ id }) => id),
+        reading,
+      ),
+      ...readPkce(understood.oauth2 ?? {}, reading),
       ...readExpiry(expiry, reading),
       ...(sessions && { sessions: true }),
       signer: await readSigner(understood.signer, expiry, reading),
@@ -184,9 +190,6 @@ const checkSwitches = ({ report, env }: Reading): void => {
     if (invalid !== undefined)
       report.environment(name, `must be true or false; ${on} is taken instead of "${invalid}"`, 'warning')
   }
-  const credentials = 'DEX_CLIENT_CREDENTIAL_GRANT_ENABLED_BY_DEFAULT'
-  if (readSwitch(credentials, env).on)
-    report.environment(credentials, 'has no effect: that grant is not built yet', 'warning')
 }
 
 /** What is a fault and what a warning, in the order of the file. */

@@ -1,5 +1,6 @@
 /** The discovery document (OpenID Connect Discovery 1.0, 4), with Dex's members in Dex's order. */
 import type { OidcOptions } from './options.ts'
+import { servedResponseTypes, spelledOut } from './response-types.ts'
 import { listedScopes } from './scopes.ts'
 
 /** Paths below the issuer, as Dex has them; revocation is ours (RFC 7009). */
@@ -19,7 +20,7 @@ export const paths = {
 const clientAuthentication = ['client_secret_basic', 'client_secret_post']
 
 export function discoveryDocument(
-  { issuer, grantTypes, pkce, sessions }: OidcOptions,
+  { issuer, grantTypes, responseTypes, pkce, sessions }: OidcOptions,
   algorithms: readonly string[],
 ): object {
   const base = issuer.replace(/\/$/, '')
@@ -40,7 +41,7 @@ export function discoveryDocument(
       frontchannel_logout_session_supported: true,
     }),
     grant_types_supported: grantTypes.toSorted(),
-    response_types_supported: ['code'],
+    response_types_supported: listedResponseTypes(responseTypes),
     response_modes_supported: ['query', 'fragment', 'form_post'],
     subject_types_supported: ['public'],
     id_token_signing_alg_values_supported: algorithms,
@@ -71,3 +72,7 @@ export function discoveryDocument(
     authorization_response_iss_parameter_supported: true,
   }
 }
+
+/** What is configured, as Dex lists it, with all that it lets clients ask for. */
+const listedResponseTypes = (configured: readonly string[]): string[] =>
+  [...new Set([...configured.map(spelledOut), ...servedResponseTypes(configured)])].sort()

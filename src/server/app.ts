@@ -110,6 +110,7 @@ export async function openApp(context: AppContext): Promise<App> {
   const issued = openIssuedTokens({ keys, driver, issuer, hasEnded: ender.hasEnded, now })
   const addressOf = clientAddress(web.clientAddress)
   const answers = openAnswers({ pages, log })
+  const limits = openLimits()
   const provider = openProvider({
     options: oidc,
     clients,
@@ -118,6 +119,9 @@ export async function openApp(context: AppContext): Promise<App> {
     connectors,
     connectorData,
     hasEnded: ender.hasEnded,
+    flow,
+    limits,
+    addressOf: (request) => addressOf(request.socket.remoteAddress, request.headers),
     answers,
     audit,
     metrics,
@@ -141,7 +145,7 @@ export async function openApp(context: AppContext): Promise<App> {
     ...(sessions && { sessions }),
     ender,
     waiting: openWaiting({ driver, now }),
-    limits: openLimits(),
+    limits,
     pages,
     driver,
     audit,

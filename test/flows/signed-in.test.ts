@@ -76,7 +76,10 @@ describe('the page of a person', () => {
     }
     const headers = { 'sec-fetch-site': 'cross-site' }
     assert.equal((await victim.browser.request(server.issuer, { form: { end: value }, headers })).status, 403)
-    assert.equal((await victim.browser.request(server.issuer, { form: { end: `${value.slice(0, -6)}AAAAAA` } })).status, 400)
+    assert.equal(
+      (await victim.browser.request(server.issuer, { form: { end: `${value.slice(0, -6)}AAAAAA` } })).status,
+      400,
+    )
     assert.equal((await server.refresh(victim.tokens.refresh_token!)).status, 200)
   })
 })

@@ -47,7 +47,7 @@ export function accessTokenOf(provider: Provider, { keys, issued, issuer, client
         clientId: this.clientId!,
         clients,
         login: source.login,
-        scopes: this.scopes,
+        scopes: source.kind === 'implicit' ? new Set(source.scopes) : this.scopes,
         nonce: source.nonce,
         sid: source.sid,
         withAuthTime: tellsAuthTime(source),
@@ -58,6 +58,8 @@ export function accessTokenOf(provider: Provider, { keys, issued, issuer, client
       Object.assign(this, { jti: claims.jti, iat: claims.iat, exp: claims.exp })
       const algorithm = clients.get(this.clientId!)?.signingAlgorithm
       state.accessToken = await keys.sign(claims, { algorithm })
+      // The engine would tell the client `openid` alone; what was asked for need not be told (RFC 6749, 4.2.2).
+      if (source.kind === 'implicit') delete this.scope
       this.emit('issued')
       return state.accessToken
     }
