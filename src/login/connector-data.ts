@@ -36,6 +36,10 @@ export interface ConnectorData {
   open(owner: Owner, place: DataPlace): Promise<Json | undefined>
   /** Stages a record for the data of a login that a session and several refresh tokens will share. */
   share(unit: Pick<Unit, 'create'>, login: Login, expiresAt: number | undefined): Login
+  /** Seals data for a record that is another's business. */
+  seal(owner: Owner, data: Json): string
+  /** What was sealed; `undefined` when it cannot be opened any more. */
+  unseal(owner: Owner, sealed: string): Json | undefined
 }
 
 /** A person's data is written by all their logins: here one after the other, and the last one wins; replicas try again. */
@@ -70,6 +74,8 @@ export function openConnectorData({ driver, sealer }: { driver: StorageDriver; s
     ((await driver.get(kind, id))?.body as { data?: string } | undefined)?.data
 
   return {
+    seal: (owner, data) => sealer.seal(data, purposeOf(owner)),
+    unseal: (owner, sealed) => sealer.open(sealed, purposeOf(owner)),
     async keep(owner, data) {
       const { connector, scopes, dataId, session = false } = owner
       // Nobody will ask for it without a refresh token, and without a session that another client could get one from.

@@ -1,3 +1,5 @@
+import type { RefreshPolicy } from '../login/options.ts'
+
 /** One entry of `staticClients:`, environment resolved. */
 export interface ClientOptions {
   id: string
@@ -22,6 +24,12 @@ export interface ClientOptions {
   backchannelLogoutURI?: string
   /** A page of the client that browsers load in a frame at a logout. */
   frontchannelLogoutURI?: string
+  /** Over the policy of the connector. */
+  refresh?: Partial<RefreshPolicy>
+  /** In the place of `OidcOptions.lifetimes.tokens`. Seconds. */
+  lifetimes?: { idTokens: number; accessTokens: number }
+  /** In the place of `OidcOptions.refreshTokens`. */
+  refreshTokens?: RefreshTokenOptions
 }
 
 /** All durations in seconds. */
@@ -33,6 +41,8 @@ export interface RefreshTokenOptions {
   absoluteLifetime?: number
   /** Since the last use; absent: for ever. */
   validIfNotUsedFor?: number
+  /** Refresh tokens that a person has with one client at a time; absent: any number. */
+  maxPerUserAndClient?: number
 }
 
 export interface OidcOptions {

@@ -12,6 +12,8 @@ export interface GrantSource {
   nonce?: string
   /** The single sign-on session that it was given in: claim `sid`. */
   sid?: string
+  /** When the upstream last said who the person is, milliseconds since the epoch; absent: at the login. */
+  checkedAt?: number
 }
 
 /** A login at its end, as the engine is shown it. */
@@ -39,7 +41,9 @@ export interface RequestState {
   presented?: string
   /** The client used HTTP Basic. */
   usedBasic?: boolean
-  /** Called when the answer is on its way and everything is stored. */
+  /** The commit of this request was made. */
+  stored?: boolean
+  /** Called when the answer is on its way, whether or not everything could be stored. */
   release: (() => void)[]
 }
 

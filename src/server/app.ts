@@ -12,7 +12,9 @@ import { openStashes } from '../login/stash.ts'
 import { openWaiting } from '../login/waiting.ts'
 import { openIssuedTokens } from '../oidc/issued.ts'
 import { openSigningKeys } from '../oidc/keys.ts'
+import { longestTokenLife } from '../oidc/lifetimes.ts'
 import { openLogoutNotices } from '../oidc/logout-notices.ts'
+import { oldestChecks } from '../oidc/oldest-checks.ts'
 import { openProvider } from '../oidc/provider.ts'
 import { openSessionEnder } from '../oidc/session-end.ts'
 import type { StorageDriver } from '../storage/contract.ts'
@@ -73,7 +75,7 @@ export async function openApp(context: AppContext): Promise<App> {
   const keys = await openSigningKeys({
     driver,
     sealer,
-    options: { ...oidc.signer, tokenLifetime: Math.max(0, oidc.lifetimes.tokens) },
+    options: { ...oidc.signer, tokenLifetime: longestTokenLife(oidc) },
     log,
     audit,
     now,
@@ -124,11 +126,14 @@ export async function openApp(context: AppContext): Promise<App> {
     connectors,
     connectorData,
     hasEnded: ender.hasEnded,
+    driver,
     answers,
     audit,
     metrics,
     log,
   })
+  const connectorIds = connectors.all.map(({ id }) => id)
+  metrics.oldestChecks(() => oldestChecks(driver, connectorIds, now()))
   const services: Services = {
     issuer,
     mount,
