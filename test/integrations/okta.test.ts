@@ -231,7 +231,7 @@ describe('Okta, from the client to the org and back', function () {
   })
 
   it('never shows Okta a refresh token twice, whatever fails between its answer and ours', async () => {
-    const { tokens } = await logIn('plain')
+    const { tokens } = await logIn()
     let { refresh_token: token } = tokens
     // An org without a grace time: one former token ends the chain.
     okta.org.leeway = -1
