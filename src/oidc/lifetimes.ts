@@ -26,3 +26,14 @@ export function longestTokenLife({ lifetimes, clients }: Pick<OidcOptions, 'life
   const own = clients.flatMap((client) => (client.lifetimes ? Object.values(client.lifetimes) : []))
   return Math.max(0, lifetimes.tokens, ...own)
 }
+
+/** Seconds that any refresh token lives at most after its login; `undefined`: one may live for ever. */
+export function longestRefreshLife({
+  refreshTokens,
+  clients,
+}: Pick<OidcOptions, 'refreshTokens' | 'clients'>): number | undefined {
+  const all = [refreshTokens, ...clients.flatMap((client) => client.refreshTokens ?? [])]
+  const lives = all.map(({ absoluteLifetime }) => absoluteLifetime ?? Number.POSITIVE_INFINITY)
+  const longest = Math.max(...lives)
+  return Number.isFinite(longest) ? longest : undefined
+}

@@ -59,6 +59,7 @@ export async function refreshSource(request: RefreshRequest, context: RefreshCon
     audit({ type: 'refresh_refused', client_id: client.id, reason, ...personOf(login) })
     throw error
   }
+  if (held.gone) return refuse('identity_gone', new LoginEnded('the upstream has ended this login'))
   if (!isDue(policy, age)) {
     account('kept', age)
     return source

@@ -64,6 +64,8 @@ export function openRenewal(context: RenewalContext): (token: FoundToken) => Pro
     } catch (error) {
       if (error instanceof LoginEnded) {
         await token.destroy()
+        // Others that came of the same login hear of it at their next use, whatever their policy is.
+        if (login.dataId !== undefined) state.unit.delete('login-data', login.dataId)
         audit({ type: 'token_revoked', client_id: client.id, by: 'upstream', sub: token.accountId ?? '' })
       }
       throw error

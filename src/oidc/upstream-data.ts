@@ -29,6 +29,8 @@ export interface DataOwner {
 
 /** The data of one login, during one refresh. */
 export interface HeldData {
+  /** It was shared, and the upstream took it back from one of those who share it. */
+  readonly gone: boolean
   open(owner: DataOwner): Promise<Json | undefined>
   /** Stages what the upstream gave now. @returns the members of the login that change with it */
   keep(owner: DataOwner, data: Json): Promise<Pick<Login, 'sealedData'>>
@@ -73,6 +75,8 @@ export function openUpstreamData({ connectorData, driver, log }: UpstreamDataCon
       let given: string | undefined
 
       return {
+        gone: dataId !== undefined && !record,
+
         async open(owner) {
           if (isOfPerson(owner)) opened = await connectorData.open(owner, {})
           else opened = newest === undefined ? undefined : connectorData.unseal(owner, newest)

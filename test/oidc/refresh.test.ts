@@ -23,9 +23,10 @@ interface Given {
   age?: number
   /** Of somebody who was there before. */
   failed?: Error
+  gone?: boolean
 }
 
-const refreshed = (answer: Answer | undefined, { policy, age = 10, failed }: Given = {}) => {
+const refreshed = (answer: Answer | undefined, { policy, age = 10, failed, gone = false }: Given = {}) => {
   const counted: string[] = []
   const ages: unknown[] = []
   const audited: { type: string }[] = []
@@ -39,6 +40,7 @@ const refreshed = (answer: Answer | undefined, { policy, age = 10, failed }: Giv
       client: { id: 'web' },
       policy: { ...standard, ...policy },
       held: {
+        gone,
         open: async () => 'first',
         keep: async (_owner, data) => {
           kept.push(data)
@@ -173,6 +175,14 @@ describe('who a person is at a refresh', () => {
       if (done && outcome !== 'success') assert.equal(done.checkedAt, undefined, 'it was not asked')
     })
   }
+
+  it('is nobody where the upstream took back what several logins share, whatever the policy', async () => {
+    for (const policy of [{}, { upstream: 'never' }, { upstream: { maxAge: 1000 } }] as const) {
+      const { result, counted } = refreshed(never, { policy, gone: true })
+      assert.ok((await rejection(result)) instanceof LoginEnded)
+      assert.deepEqual(counted, ['corp identity_gone'])
+    }
+  })
 
   it('tells who waits of an outage, and of nothing else', async () => {
     const away = refreshed(out)

@@ -230,6 +230,26 @@ describe('an upstream that takes no refresh token twice', function () {
     assert.equal(strict.mostAtOnce, 5)
   })
 
+  it('when it refuses one of ours, the others that share its token end too, although it is away by then', async () => {
+    const stale = { upstream: 'always', onOutage: { staleFor: '24h' } }
+    await using server = await startServer({ connectors: [corp('strict', {}, { refresh: stale })] })
+    const tokens = [await logIn(server, { scope }), await logIn(server, { scope })].map(
+      (each) => each.tokens.refresh_token!,
+    )
+    await share(server, tokens)
+    const { refresh: rotate } = strict.people
+    strict.people.refresh = () => {
+      throw failure('account_disabled', 'left the company')
+    }
+    assert.equal(errorOf(await refresh(server, tokens[0])), '400 invalid_grant')
+    strict.people.refresh = () => {
+      throw failure('upstream_unavailable', 'away')
+    }
+    assert.equal(errorOf(await refresh(server, tokens[1])), '400 invalid_grant')
+    strict.people.refresh = rotate
+    assert.equal(errorOf(await refresh(server, tokens[1])), '400 invalid_grant')
+  })
+
   it('when one of two tokens is revoked while it is asked: the other one goes on', async () => {
     await using server = await startServer({ connectors })
     const tokens = [await logIn(server, { scope }), await logIn(server, { scope })].map(
