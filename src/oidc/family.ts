@@ -30,8 +30,9 @@ export interface Family {
 
 /** What a presented token is to its family. */
 export type Standing =
-  | { is: 'current' }
-  /** Presented again within the interval: `token` is what its first use was answered. */
+  /** `again`: it does not rotate, and was used within the interval. */
+  | { is: 'current'; again: boolean }
+  /** The one before, presented again within the interval: `token` is what its first use was answered. */
   | { is: 'repeated'; token: string }
   /** One that was used before; `since` milliseconds ago. */
   | { is: 'spent'; since: number }
@@ -64,9 +65,8 @@ export function standingOf(
 ): Standing {
   const hashed = hashOf(secret)
   if (equal(hashed, family.current)) {
-    const again = !rotate && reuseInterval > 0 && family.usedAt > family.issuedAt
-    if (again && now - family.usedAt <= reuseInterval * 1000) return { is: 'repeated', token: secret }
-    return { is: 'current' }
+    const used = !rotate && reuseInterval > 0 && family.usedAt > family.issuedAt
+    return { is: 'current', again: used && now - family.usedAt <= reuseInterval * 1000 }
   }
   const place = family.spent.findIndex((each) => equal(each, hashed))
   if (place < 0) return { is: 'unknown' }

@@ -4,7 +4,10 @@
  */
 import type { StorageDriver } from '../storage/contract.ts'
 
-/** Milliseconds: half a bucket of memory for each five minutes of a year is 20 MB, for each minute it would be 100 MB. */
+/**
+ * Milliseconds. Finding the first of a million refresh tokens that were asked about over a year takes the embedded store 50 ms,
+ * and 74 bytes of memory a token; with finer slots both grow.
+ */
 const width = 300_000
 const digits = 9
 

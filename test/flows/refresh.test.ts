@@ -266,6 +266,7 @@ describe('refresh tokens by the rules of `expiry.refreshTokens`', () => {
       const again = tokensOf(await server.refresh(tokens.refresh_token!))
       assert.deepEqual(claimsOf(again.id_token).groups, [`group ${i}`])
       assert.deepEqual([asked(), server.commits.length], [before, commits])
+      assert.equal((await server.introspect(tokens.refresh_token!)).active, true)
     }
   })
 

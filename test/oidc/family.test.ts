@@ -47,7 +47,7 @@ describe('a refresh token', () => {
 describe('a family of refresh tokens', () => {
   it('knows its current token and no other', () => {
     const secret = newSecret()
-    assert.deepEqual(standingOf(familyOf(secret), secret, within(10), 0), { is: 'current' })
+    assert.deepEqual(standingOf(familyOf(secret), secret, within(10), 0), { is: 'current', again: false })
     assert.deepEqual(standingOf(familyOf(secret), newSecret(), within(10), 0), { is: 'unknown' })
   })
 
@@ -58,7 +58,7 @@ describe('a family of refresh tokens', () => {
     assert.deepEqual(at(2_000_000), { is: 'repeated', token: tokenOf(id, next) })
     assert.deepEqual(at(2_010_000), { is: 'repeated', token: tokenOf(id, next) })
     assert.deepEqual(at(2_010_001), { is: 'spent', since: 10_001 })
-    assert.deepEqual(standingOf(family, next, within(10), 2_000_000), { is: 'current' })
+    assert.deepEqual(standingOf(family, next, within(10), 2_000_000), { is: 'current', again: false })
   })
 
   it('answers nothing again without an interval', () => {
@@ -66,6 +66,21 @@ describe('a family of refresh tokens', () => {
     const { family } = rotate(familyOf(secret), secret, 2_000_000, false)
     assert.deepEqual(standingOf(family, secret, within(0), 2_000_000), { is: 'spent', since: 0 })
     assert.equal(family.successor, undefined)
+  })
+
+  it('that does not rotate knows whether it was used within the interval', () => {
+    const secret = newSecret()
+    const unused = familyOf(secret)
+    const again = (family: Family, rules: { rotate: boolean; reuseInterval: number }, now: number) => {
+      const standing = standingOf(family, secret, rules, now)
+      return standing.is === 'current' && standing.again
+    }
+    const rules = { rotate: false, reuseInterval: 10 }
+    assert.equal(again(unused, rules, unused.issuedAt + 1), false, 'the login is no use')
+    const used = { ...unused, usedAt: 2_000_000 }
+    assert.deepEqual([again(used, rules, 2_010_000), again(used, rules, 2_010_001)], [true, false])
+    assert.equal(again(used, { rotate: false, reuseInterval: 0 }, 2_000_000), false)
+    assert.equal(again(used, within(10), 2_000_000), false)
   })
 
   it('answers only the token that was used last', () => {

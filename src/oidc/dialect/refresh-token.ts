@@ -126,6 +126,7 @@ export function refreshTokenOf(provider: Provider, { lifetimes, flights, hasEnde
       token.secret = secret
       if (flight) token.flight = flight
       if (standing.is === 'repeated') token.repeated = standing.token
+      else if (standing.again) token.repeated = value
       rememberGrantOf(token)
       if (!shown) state.source = { ...family.source, kind: 'refresh' }
       return token as T
