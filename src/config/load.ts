@@ -136,7 +136,8 @@ const settle = async (understood: Understood, options: LoadOptions, reading: Rea
   const issuer = checkIssuer(understood.issuer, reading)
   const web = await readWeb(understood.web ?? {}, flags, reading)
   const registry = { find: options.connectorTypes, names: options.connectorTypeNames }
-  const listed = await readConnectors(understood.connectors ?? [], issuer, registry, reading)
+  const tokens = readExpiry(expiry, reading)
+  const listed = await readConnectors(understood.connectors ?? [], issuer, registry, tokens.refreshTokens, reading)
   const local = readPasswords(understood, reading)
   if (local && listed.some(({ id }) => id === 'local')) {
     reading.report.warn(
@@ -160,6 +161,7 @@ const settle = async (understood: Understood, options: LoadOptions, reading: Rea
       clients: readClients(
         understood.staticClients ?? [],
         connectors.map(({ id }) => id),
+        tokens,
         reading,
       ),
       ...readGrants(
@@ -168,7 +170,7 @@ const settle = async (understood: Understood, options: LoadOptions, reading: Rea
         reading,
       ),
       ...readPkce(understood.oauth2 ?? {}, reading),
-      ...readExpiry(expiry, reading),
+      ...tokens,
       ...(sessions && { sessions: true }),
       signer: await readSigner(understood.signer, expiry, reading),
     },

@@ -1,3 +1,4 @@
+import type { RefreshPolicy } from '../login/options.ts'
 import type { VaultOptions } from './keys/vault.ts'
 import type { LocalAlgorithm } from './keys.ts'
 
@@ -29,6 +30,12 @@ export interface ClientOptions {
   signingAlgorithm?: LocalAlgorithm
   /** Groups in tokens of the client credentials grant, which stand for the client itself. */
   ownGroups?: string[]
+  /** Over the policy of the connector. */
+  refresh?: Partial<RefreshPolicy>
+  /** In the place of `OidcOptions.lifetimes.tokens`. Seconds. */
+  lifetimes?: { idTokens: number; accessTokens: number }
+  /** In the place of `OidcOptions.refreshTokens`. */
+  refreshTokens?: RefreshTokenOptions
 }
 
 /** All durations in seconds. */
@@ -40,6 +47,8 @@ export interface RefreshTokenOptions {
   absoluteLifetime?: number
   /** Since the last use; absent: for ever. */
   validIfNotUsedFor?: number
+  /** Refresh tokens that a person has with one client at a time; absent: any number. */
+  maxPerUserAndClient?: number
 }
 
 export interface OidcOptions {

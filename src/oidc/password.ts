@@ -32,7 +32,7 @@ export interface PasswordContext {
   limits: Pick<Limits, 'password' | 'passwordAccepted'>
   addressOf(request: PasswordRequest['req']): Attempt['address']
   /** Whether the source of this request gets a refresh token. */
-  mayRefresh(): boolean
+  mayRefresh(client: { clientId: string }): boolean
   audit: Audit
   log: Logger
 }
@@ -63,7 +63,7 @@ async function grant(provider: Provider, ctx: PasswordRequest, context: Password
   if (!login) throw new errors.InvalidGrant('invalid username or password')
   await context.limits.passwordAccepted(connectorId, attempt)
   const source: GrantSource = { kind: 'password', login, scopes, ...(nonce && { nonce }) }
-  await answerTokens(provider, ctx, source, { idToken: true, refreshToken: context.mayRefresh })
+  await answerTokens(provider, ctx, source, { idToken: true, refreshToken: () => context.mayRefresh(client) })
 }
 
 /** Faults as the token exchange has them; wrong configuration is the operator's to read in the log. */

@@ -11,6 +11,7 @@ import {
 import type { Logger } from '../lib/logger.ts'
 import type { ConnectorData } from '../login/connector-data.ts'
 import type { Connectors } from '../login/connectors.ts'
+import type { StorageDriver } from '../storage/contract.ts'
 import type { Audit } from '../telemetry/audit.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { adapterOf } from './adapter.ts'
@@ -21,12 +22,16 @@ import { applyDialect } from './dialect/index.ts'
 import { type FoundToken, touch } from './dialect/refresh-token.ts'
 import { paths } from './discovery.ts'
 import { addTokenExchange, exchangeGrant } from './exchange.ts'
+import { openFlights } from './flights.ts'
 import type { IssuedTokens } from './issued.ts'
 import type { SigningKeys } from './keys.ts'
+import { lifetimesOf } from './lifetimes.ts'
 import type { ClientOptions, OidcOptions } from './options.ts'
 import { addPasswordGrant, type PasswordContext, passwordGrant } from './password.ts'
 import { answerAddress, redirectTo } from './redirects.ts'
-import { LoginEnded, Outage, refreshSource } from './refresh.ts'
+import { Outage } from './refresh.ts'
+import { policyOf } from './refresh-policy.ts'
+import { openRenewal } from './renewal.ts'
 import { engineResponseTypes, implicitGrant } from './response-types.ts'
 import { peerOf } from './scopes.ts'
 import { currentState, type GrantSource, stateOf } from './state.ts'
@@ -43,6 +48,7 @@ export interface ProviderContext extends Pick<PasswordContext, 'flow' | 'limits'
   connectorData: ConnectorData
   /** Whether what a client got has ended with its session, see `SessionEnder`. */
   hasEnded(clientId: string, sid: string | undefined): Promise<boolean>
+  driver: StorageDriver
   /** What is shown in the browser; given by the server. */
   answers: Answers
   audit: Audit
@@ -64,16 +70,18 @@ const { Check, Prompt } = interactionPolicy
 
 export function openProvider(context: ProviderContext): Provider {
   const { options, clients, connectors, answers, log } = context
-  const provider = new Provider(options.issuer, configurationOf(context))
+  const flights = openFlights()
+  const renew = openRenewal({ ...context, flights })
+  const provider = new Provider(options.issuer, configurationOf(context, renew))
   // Addresses and the scheme are set from the issuer before a request gets here.
   provider.proxy = true
-  applyDialect(provider, context)
+  applyDialect(provider, { ...context, flights })
   if (options.grantTypes.includes(exchangeGrant)) {
-    addTokenExchange(provider, { connectors, clients, log, lifetime: options.lifetimes.tokens })
+    addTokenExchange(provider, { connectors, clients, log, lifetimes: lifetimesOf(options, clients) })
   }
   if (options.grantTypes.includes(passwordGrant) && options.passwordConnector !== undefined) {
     const { passwordConnector: connectorId } = options
-    addPasswordGrant(provider, { ...context, connectorId, mayRefresh: () => mayRefresh(context) })
+    addPasswordGrant(provider, { ...context, connectorId, mayRefresh: (client) => mayRefresh(client, context) })
   }
   if (options.grantTypes.includes(clientCredentialsGrant)) addClientCredentials(provider, { clients })
   // RFC 9207, 2: in every answer; the engine leaves it out beside an ID token.
@@ -96,9 +104,10 @@ export function openProvider(context: ProviderContext): Provider {
   return provider
 }
 
-function configurationOf(context: ProviderContext): Configuration {
+function configurationOf(context: ProviderContext, renew: (token: FoundToken) => Promise<void>): Configuration {
   const { options, clients, answers } = context
-  const { grantTypes, responseTypes, lifetimes, refreshTokens } = options
+  const { grantTypes, responseTypes, lifetimes } = options
+  const { refreshTokens } = lifetimesOf(options, clients)
   return {
     adapter: adapterOf,
     // Only a check at the start of the engine: keys that sign and are published are ours, see keys.ts.
@@ -149,18 +158,19 @@ function configurationOf(context: ProviderContext): Configuration {
     },
     loadExistingGrant: (ctx) => grantFor(ctx),
     findAccount: async (_ctx, accountId, token) => {
-      if (token?.kind === 'RefreshToken') await renew(token as FoundToken, context)
+      if (token?.kind === 'RefreshToken') await renew(token as FoundToken)
       else if (token?.kind === 'AuthorizationCode') stillAllowed(token, codeGrantType(), context)
       else if (token?.kind === 'DeviceCode') stillAllowed(token, deviceGrant, context)
       return { accountId, claims: async () => ({ sub: accountId }) }
     },
     expiresWithSession: async () => false,
-    issueRefreshToken: async () => mayRefresh(context),
+    issueRefreshToken: async (_ctx, client) => mayRefresh(client, context),
     rotateRefreshToken: (ctx) => {
       const { source } = stateOf(ctx)
       const token = ctx.oidc.entities.RefreshToken as FoundToken
-      if (!refreshTokens.rotate && source) touch(token, source, refreshTokens)
-      return refreshTokens.rotate
+      const rules = refreshTokens(token.clientId)
+      if (!rules.rotate && source && token.repeated === undefined) touch(token, source, rules)
+      return rules.rotate
     },
     renderError: (ctx, _out, error) => answers.fail(ctx, error as Parameters<Answers['fail']>[1]),
   }
@@ -192,20 +202,6 @@ async function grantFor(ctx: KoaContextWithOIDC) {
   return grant
 }
 
-/** Asks the upstream, once for each use of a refresh token; a repeated one is answered from what is known. */
-async function renew(token: FoundToken, context: ProviderContext): Promise<void> {
-  const state = currentState()
-  const client = context.clients.get(token.clientId ?? '')
-  if (!state.source || !client) throw new errors.InvalidGrant('client is not configured any more')
-  if (token.repeated !== undefined) return
-  try {
-    state.source = await refreshSource(state.source, client, context)
-  } catch (error) {
-    if (error instanceof LoginEnded) await token.destroy()
-    throw error
-  }
-}
-
 /** What the connector had to allow when the code was made. */
 const codeGrantType = (): string => (currentState().source?.hybrid ? implicitGrant : 'authorization_code')
 
@@ -219,12 +215,13 @@ function stillAllowed(token: { clientId?: string | undefined }, grantType: strin
   }
 }
 
-/** `offline_access` was asked for, and the connector can say later who the person then is. */
-function mayRefresh({ connectors }: ProviderContext): boolean {
+/** `offline_access` was asked for, and the connector can say later who the person then is, where that is wanted. */
+function mayRefresh({ clientId }: { clientId: string }, { connectors, clients }: ProviderContext): boolean {
   const { source } = currentState()
   if (!source?.scopes.includes('offline_access')) return false
   const connector = connectors.get(source.login.connectorId)
-  return connector?.opened?.refresh !== undefined && connector.allows('refresh_token')
+  if (!connector?.allows('refresh_token')) return false
+  return connector.opened?.refresh !== undefined || policyOf(connector, clients.get(clientId)).upstream === 'never'
 }
 
 const refusals = ['grant.error', 'introspection.error', 'revocation.error', 'device_authorization.error'] as const

@@ -16,6 +16,8 @@ export interface GrantSource {
   sid?: string
   /** Where it was given, so that a person can tell their applications apart: the browser, or a device. */
   origin?: { agent?: string; device?: true }
+  /** When the upstream last said who the person is, milliseconds since the epoch; absent: at the login. */
+  checkedAt?: number
 }
 
 /** A login at its end, as the engine is shown it. */
@@ -47,7 +49,9 @@ export interface RequestState {
   presented?: string
   /** The client used HTTP Basic. */
   usedBasic?: boolean
-  /** Called when the answer is on its way and everything is stored. */
+  /** The commit of this request was made. */
+  stored?: boolean
+  /** Called when the answer is on its way, whether or not everything could be stored. */
   release: (() => void)[]
 }
 

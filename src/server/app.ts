@@ -12,6 +12,7 @@ import { openStashes } from '../login/stash.ts'
 import { openWaiting } from '../login/waiting.ts'
 import { openIssuedTokens } from '../oidc/issued.ts'
 import { openLogoutNotices } from '../oidc/logout-notices.ts'
+import { oldestChecks } from '../oidc/oldest-checks.ts'
 import { openProvider } from '../oidc/provider.ts'
 import { openSessionEnder } from '../oidc/session-end.ts'
 import type { StorageDriver } from '../storage/contract.ts'
@@ -122,11 +123,14 @@ export async function openApp(context: AppContext): Promise<App> {
     flow,
     limits,
     addressOf: (request) => addressOf(request.socket.remoteAddress, request.headers),
+    driver,
     answers,
     audit,
     metrics,
     log,
   })
+  const connectorIds = connectors.all.map(({ id }) => id)
+  metrics.oldestChecks(() => oldestChecks(driver, connectorIds, now()))
   const services: Services = {
     issuer,
     mount,

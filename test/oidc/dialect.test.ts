@@ -486,6 +486,25 @@ describe('the engine, as the dialect needs it', () => {
     assert.equal(new (engine.provider.RefreshToken as unknown as Model)({ jti: 'x' }).isExpired, false)
   })
 
+  it('refresh-token.ts: asks whether there is a refresh token with the client, and has read `scope` when it asks who it is', async () => {
+    const seen: unknown[] = []
+    await using engine = await startEngine(noteAll, {
+      issueRefreshToken: async (_ctx, client) => {
+        seen.push(client.clientId)
+        return true
+      },
+      findAccount: (ctx, accountId, token) => {
+        if (token?.kind === 'RefreshToken') seen.push(ctx.oidc.params?.scope)
+        return { accountId, claims: async () => ({ sub: accountId }) }
+      },
+    })
+    const { refresh_token: token } = await engine.redeem(codeOf(await engine.authorize()))
+    const fields = { grant_type: 'refresh_token', refresh_token: String(token) }
+    const { refresh_token: next } = await engine.post('/token', { ...fields, scope: 'openid' })
+    await engine.post('/token', { ...fields, refresh_token: String(next) })
+    assert.deepEqual(seen, ['app', 'openid', undefined])
+  })
+
   it('refresh-token.ts: decides about rotation when the upstream was asked, and answers the same token without it', async () => {
     await using engine = await startEngine(noteAll, {
       rotateRefreshToken: (ctx) => {

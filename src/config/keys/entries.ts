@@ -1,6 +1,7 @@
 /** Keys of the entries of lists: clients, connectors, people; and of parts that come later. */
 import { Type } from 'typebox'
 import { listOf, text } from './annotate.ts'
+import { clientExpiry, clientRefresh, connectorRefresh } from './refresh.ts'
 import { signingAlgorithm } from './signer.ts'
 import { CONNECTOR_GRANT_TYPES } from './tokens.ts'
 
@@ -51,6 +52,8 @@ export const client = Type.Object({
     }),
   ),
   signingAlgorithm: Type.Optional(signingAlgorithm),
+  refresh: Type.Optional(clientRefresh),
+  expiry: Type.Optional(clientExpiry),
   clientCredentialsClaims: Type.Optional(
     Type.Object(
       { groups: Type.Optional(listOf('Groups in those tokens.')) },
@@ -71,6 +74,7 @@ export const connector = Type.Object({
   grantTypes: Type.Optional(
     Type.Array(Type.Enum(CONNECTOR_GRANT_TYPES), { description: 'Grant types that may use it; empty: all.' }),
   ),
+  refresh: Type.Optional(connectorRefresh),
 })
 
 export const password = Type.Object({

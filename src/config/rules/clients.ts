@@ -1,21 +1,25 @@
 /** The applications: `staticClients`. */
 import { nearest } from '../../lib/nearest.ts'
-import type { ClientOptions } from '../../oidc/options.ts'
+import type { ClientOptions, OidcOptions } from '../../oidc/options.ts'
 import type { Part, Reading } from '../reading.ts'
 import { child, readable } from '../report.ts'
+import { readClientTokens } from './refresh.ts'
 
+/** What `expiry` says for all clients. */
+type ServerTokens = Pick<OidcOptions, 'lifetimes' | 'refreshTokens'>
 type Entry = Part<'staticClients'>[number]
 
 export const readClients = (
   entries: Part<'staticClients'>,
   connectorIds: string[],
+  server: ServerTokens,
   reading: Reading,
 ): ClientOptions[] => {
   const { report } = reading
   const clients = new Map<string, { client: ClientOptions; pointer: string }>()
   for (const [index, entry] of entries.entries()) {
     const pointer = child('/staticClients', index)
-    const client = readClient(entry, pointer, reading)
+    const client = readClient(entry, pointer, server, reading)
     if (!client) continue
     const before = clients.get(client.id)
     if (before) {
@@ -36,7 +40,12 @@ export const readClients = (
   return [...clients.values()].map(({ client }) => client)
 }
 
-const readClient = (entry: Entry, pointer: string, reading: Reading): ClientOptions | undefined => {
+const readClient = (
+  entry: Entry,
+  pointer: string,
+  server: ServerTokens,
+  reading: Reading,
+): ClientOptions | undefined => {
   const { report } = reading
   const broken = (key: string) => report.broken(child(pointer, key))
   const id = fromEither(entry, 'id', 'idEnv', pointer, reading)
@@ -66,6 +75,7 @@ const readClient = (entry: Entry, pointer: string, reading: Reading): ClientOpti
       'lets a public client log in without PKCE: whoever catches its code can use it (RFC 9700, 2.1.1)',
     )
   }
+  const tokens = readClientTokens(entry, pointer, server, reading)
   if (id === undefined) return undefined
   return {
     id,
@@ -84,6 +94,7 @@ const readClient = (entry: Entry, pointer: string, reading: Reading): ClientOpti
     ...(entry.refreshTokenLifetime === 'session' && { sessionBound: true }),
     ...(entry.signingAlgorithm && { signingAlgorithm: entry.signingAlgorithm }),
     ...readOwnGroups(entry, pointer, reading),
+    ...tokens,
   }
 }
 

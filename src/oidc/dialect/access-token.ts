@@ -7,6 +7,7 @@ import { revokeToken } from '../adapter.ts'
 import { tellsAuthTime, tokenClaims, tokenIdOf } from '../claims.ts'
 import { clientOf, type IssuedTokens } from '../issued.ts'
 import type { SigningKeys } from '../keys.ts'
+import type { Lifetimes } from '../lifetimes.ts'
 import type { ClientOptions } from '../options.ts'
 import { currentState } from '../state.ts'
 import { presentedHandle } from './context.ts'
@@ -17,11 +18,10 @@ export interface TokenContext {
   issued: IssuedTokens
   issuer: string
   clients: ReadonlyMap<string, ClientOptions>
-  /** Seconds that ID and access tokens live. */
-  lifetime: number
+  lifetimes: Lifetimes
 }
 
-export function accessTokenOf(provider: Provider, { keys, issued, issuer, clients, lifetime }: TokenContext) {
+export function accessTokenOf(provider: Provider, { keys, issued, issuer, clients, lifetimes }: TokenContext) {
   const Base = provider.AccessToken
   class AccessToken extends Base {
     declare accountId: string
@@ -29,13 +29,13 @@ export function accessTokenOf(provider: Provider, { keys, issued, issuer, client
     declare extra: Record<string, unknown>
     declare scope?: string
 
-    static expiresIn(): number {
-      return lifetime
+    static expiresIn(_ctx: unknown, { clientId }: { clientId?: string }): number {
+      return lifetimes.accessTokens(clientId)
     }
 
     // @ts-expect-error The types declare a field; the engine has a getter.
     override get expiration(): number {
-      return lifetime
+      return lifetimes.accessTokens(this.clientId)
     }
 
     override async save(): Promise<string> {
@@ -51,7 +51,7 @@ export function accessTokenOf(provider: Provider, { keys, issued, issuer, client
         nonce: source.nonce,
         sid: source.sid,
         withAuthTime: tellsAuthTime(source),
-        lifetime,
+        lifetime: lifetimes.accessTokens(this.clientId),
         now: Math.floor(Date.now() / 1000),
         jti: state.code && tokenIdOf(state.code, 'access'),
       })

@@ -7,7 +7,7 @@ import { tellsAuthTime, tokenClaims, tokenIdOf } from '../claims.ts'
 import { currentState } from '../state.ts'
 import type { TokenContext } from './access-token.ts'
 
-export function idTokenOf(provider: Provider, { keys, issuer, clients, lifetime }: TokenContext) {
+export function idTokenOf(provider: Provider, { keys, issuer, clients, lifetimes }: TokenContext) {
   const Base = provider.IdToken
   class IdToken extends Base {
     declare scope: string
@@ -25,7 +25,7 @@ export function idTokenOf(provider: Provider, { keys, issuer, clients, lifetime 
         nonce: source.nonce,
         sid: source.sid,
         withAuthTime: tellsAuthTime(source),
-        lifetime,
+        lifetime: lifetimes.idTokens(this.client.clientId),
         now: Math.floor(Date.now() / 1000),
         jti: spent && tokenIdOf(spent, 'id'),
       })

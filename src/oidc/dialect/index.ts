@@ -1,6 +1,8 @@
 /** Puts this server's differences in the place of the engine's models; README.md in this folder says what and why. */
 import type { Provider } from 'oidc-provider'
 import type { Audit } from '../../telemetry/audit.ts'
+import type { Flights } from '../flights.ts'
+import { lifetimesOf, longestTokenLife } from '../lifetimes.ts'
 import type { ClientOptions, OidcOptions } from '../options.ts'
 import { engineResponseTypes } from '../response-types.ts'
 import { accessTokenOf, type TokenContext } from './access-token.ts'
@@ -13,27 +15,27 @@ import { idTokenOf } from './id-token.ts'
 import { type RefreshTokenContext, refreshTokenOf } from './refresh-token.ts'
 import { sessionOf } from './session.ts'
 
-export interface DialectContext extends Omit<TokenContext, 'issuer' | 'lifetime' | 'clients'> {
+export interface DialectContext extends Omit<TokenContext, 'issuer' | 'lifetimes' | 'clients'> {
   options: OidcOptions
   clients: ReadonlyMap<string, ClientOptions>
   hasEnded: RefreshTokenContext['hasEnded']
   audit: Audit
+  flights: Flights
 }
 
-export function applyDialect(
-  provider: Provider,
-  { options, clients, keys, issued, hasEnded, audit }: DialectContext,
-): void {
-  const { issuer, lifetimes, grantTypes, responseTypes, refreshTokens, pkce } = options
-  const tokens: TokenContext = { keys, issued, issuer, clients, lifetime: lifetimes.tokens }
+export function applyDialect(provider: Provider, context: DialectContext): void {
+  const { options, clients, keys, issued, hasEnded, audit, flights } = context
+  const { issuer, grantTypes, responseTypes, pkce } = options
+  const lifetimes = lifetimesOf(options, clients)
+  const tokens: TokenContext = { keys, issued, issuer, clients, lifetimes }
   const models = {
     OIDCContext: contextOf(provider, { clients, grantTypes }),
     Client: clientOf(provider, { clients, grantTypes, responseTypes: engineResponseTypes(responseTypes) }),
     Session: sessionOf(provider),
     Grant: grantOf(provider),
-    AuthorizationCode: authorizationCodeOf(provider, { audit, tokenLifetime: lifetimes.tokens }),
-    RefreshToken: refreshTokenOf(provider, { options: refreshTokens, hasEnded, audit }),
-    DeviceCode: deviceCodeOf(provider, { clients, lifetime: lifetimes.deviceRequests, methods: pkce.methods }),
+    AuthorizationCode: authorizationCodeOf(provider, { audit, tokenLifetime: longestTokenLife(options) }),
+    RefreshToken: refreshTokenOf(provider, { lifetimes, flights, hasEnded, audit }),
+    DeviceCode: deviceCodeOf(provider, { clients, lifetime: options.lifetimes.deviceRequests, methods: pkce.methods }),
     AccessToken: accessTokenOf(provider, tokens),
     IdToken: idTokenOf(provider, tokens),
   }

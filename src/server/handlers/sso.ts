@@ -6,6 +6,7 @@ import { askedOf } from '../../login/flow.ts'
 import type { Login } from '../../login/identity.ts'
 import type { Session } from '../../login/sessions.ts'
 import type { Stash } from '../../login/stash.ts'
+import { longestRefreshLife } from '../../oidc/lifetimes.ts'
 import { maySignOn } from '../../oidc/sso.ts'
 import { stateOf } from '../../oidc/state.ts'
 import { jarOf } from '../cookies.ts'
@@ -76,19 +77,15 @@ export async function openSession(
   }
   const { unit } = stateOf(ctx)
   const { absoluteLifetime, rememberByDefault } = sessions.options
-  const refreshes = scopes.includes('offline_access')
-  // As long as anything can ask for it: the session, or a refresh token.
-  const kept = refreshes ? oidc.refreshTokens.absoluteLifetime : absoluteLifetime
-  const time = Math.floor(now().getTime() / 1000)
-  const shared = connectorData.share(
-    unit,
-    login,
-    kept === undefined ? undefined : time + Math.max(kept, absoluteLifetime),
-  )
   const connector = await connectors.get(stash.connectorId)!.open()
+  const asked = askedOf(connector, scopes, true)
+  // As long as anything can ask for it: the session, and any refresh token that is given at its end.
+  const kept = asked.offlineAccess ? longestRefreshLife(oidc) : 0
+  const time = Math.floor(now().getTime() / 1000)
+  const shared = connectorData.share(unit, login, kept === undefined ? undefined : time + absoluteLifetime + kept)
   const { session, replaced } = await sessions.begin(unit, jar, {
     login: shared,
-    asked: askedOf(connector, scopes, true),
+    asked,
     remember: stash.remember ?? rememberByDefault,
     clientId,
     ...known,
