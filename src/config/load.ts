@@ -16,6 +16,7 @@ import { checkGrpc, type Flags, readTelemetry, readWeb } from './rules/listeners
 import { readLogger } from './rules/logging.ts'
 import { readPasswords } from './rules/passwords.ts'
 import { readSessions } from './rules/sessions.ts'
+import { readLayout } from './rules/shapes.ts'
 import { readStorage } from './rules/storage.ts'
 import { readExpiry, readOauth2, readSigner } from './rules/tokens.ts'
 import { reportProblem } from './section.ts'
@@ -132,7 +133,7 @@ const settle = async (understood: Understood, options: LoadOptions, reading: Rea
   const { flags = {} } = options
   const expiry = understood.expiry ?? {}
   const issuer = checkIssuer(understood.issuer, reading)
-  const web = await readWeb(understood.web ?? {}, flags, reading)
+  const web = await readWeb(understood.web ?? {}, understood.layout, flags, reading)
   const registry = { find: options.connectorTypes, names: options.connectorTypeNames }
   const listed = await readConnectors(understood.connectors ?? [], issuer, registry, reading)
   const local = readPasswords(understood, reading)
@@ -159,6 +160,7 @@ const settle = async (understood: Understood, options: LoadOptions, reading: Rea
         connectors.map(({ id }) => id),
         reading,
       ),
+      ...readLayout(understood, reading),
       ...readOauth2(understood.oauth2 ?? {}, reading),
       ...readExpiry(expiry, reading),
       ...(sessions && { sessions: true }),

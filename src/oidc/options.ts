@@ -1,3 +1,5 @@
+import type { Layout } from './discovery.ts'
+
 /** One entry of `staticClients:`, environment resolved. */
 export interface ClientOptions {
   id: string
@@ -22,6 +24,12 @@ export interface ClientOptions {
   backchannelLogoutURI?: string
   /** A page of the client that browsers load in a frame at a logout. */
   frontchannelLogoutURI?: string
+  /** Of a request that names none. */
+  defaultScopes?: string[]
+  /** Claim `groups` of somebody without any; absent: `omit`. */
+  groupsClaim?: 'omit' | 'empty' | 'fail'
+  /** A public client's `https://localhost/…` stands for http on loopback as well. */
+  httpsLoopback?: boolean
 }
 
 /** All durations in seconds. */
@@ -39,6 +47,9 @@ export interface OidcOptions {
   /** As configured, to the letter. */
   issuer: string
   clients: ClientOptions[]
+  layout: Layout
+  /** Introspection at a path of the layout also takes its parameters from the query, which ends up in logs of proxies. */
+  introspectionQuery: boolean
   /** Grant types that the token endpoint serves. */
   grantTypes: string[]
   pkce: { enforce: boolean; methods: ('S256' | 'plain')[] }

@@ -37,6 +37,8 @@ export interface RequestState {
   accessToken?: string
   /** A token that somebody asks about or revokes; the engine knows it by `presentedHandle` only. */
   presented?: string
+  /** Below the issuer: the endpoint was called at this path of the layout instead of Dex's. */
+  alias?: string
   /** The client used HTTP Basic. */
   usedBasic?: boolean
   /** Called when the answer is on its way and everything is stored. */

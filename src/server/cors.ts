@@ -1,6 +1,10 @@
 /**
  * Which other origins may read an answer (Fetch standard, 3.2), decided as Dex decides:
- * nothing without configured origins, no credentials, methods GET, HEAD and POST.
+ * nothing without configured origins, methods GET, HEAD and POST.
+ *
+ * Beyond Dex, an origin that is listed by name may also read answers to requests with credentials (Fetch standard, 3.2.6),
+ * which some libraries send always. They gain nothing by it: these routes look at no cookie (middleware/cors.ts takes it
+ * away), so whoever calls them has only what is in the request itself. With `*` nobody may.
  */
 export interface CorsOptions {
   /** Origins to the letter, or `*`; empty: no CORS at all. */
@@ -38,6 +42,8 @@ export const cors = ({ origins, headers: configured }: CorsOptions): ((request: 
   // A shared cache must not give one origin the answer made for another.
   const vary: Record<string, string> = everybody ? {} : { Vary: 'Origin' }
 
+  const credentials: Record<string, string> = everybody ? {} : { 'Access-Control-Allow-Credentials': 'true' }
+
   const preflight = (origin: string, request: CorsRequest): CorsDecision['preflight'] => {
     if (!request.requestMethod) return { status: 400, headers: vary }
     if (!methods.has(request.requestMethod)) return { status: 405, headers: vary }
@@ -52,6 +58,7 @@ export const cors = ({ origins, headers: configured }: CorsOptions): ((request: 
       headers: {
         ...vary,
         'Access-Control-Allow-Origin': origin,
+        ...credentials,
         ...(extra.length > 0 && { 'Access-Control-Allow-Headers': extra.join(',') }),
       },
     }
@@ -65,6 +72,6 @@ export const cors = ({ origins, headers: configured }: CorsOptions): ((request: 
     if (!mayRead) return options ? { preflight: { status: 200, headers: vary }, headers: {} } : { headers: vary }
     const answered = everybody ? '*' : origin
     if (options) return { preflight: preflight(answered, request)!, headers: {} }
-    return { headers: { ...vary, 'Access-Control-Allow-Origin': answered } }
+    return { headers: { ...vary, 'Access-Control-Allow-Origin': answered, ...credentials } }
   }
 }

@@ -3,6 +3,7 @@ import { nearest } from '../../lib/nearest.ts'
 import type { ClientOptions } from '../../oidc/options.ts'
 import type { Part, Reading } from '../reading.ts'
 import { child, readable } from '../report.ts'
+import { readClientShapes } from './shapes.ts'
 
 type Entry = Part<'staticClients'>[number]
 
@@ -52,7 +53,7 @@ const readClient = (entry: Entry, pointer: string, reading: Reading): ClientOpti
   }
   const redirectURIs = entry.redirectURIs ?? []
   for (const [index, uri] of redirectURIs.entries()) {
-    const doubt = doubtful(uri, isPublic)
+    const doubt = doubtful(uri, isPublic, entry.httpsLoopback ?? false)
     if (doubt) report.warn(child(child(pointer, 'redirectURIs'), index), doubt)
   }
   for (const key of ['backchannelLogoutURI', 'frontchannelLogoutURI'] as const) {
@@ -66,6 +67,7 @@ const readClient = (entry: Entry, pointer: string, reading: Reading): ClientOpti
       'lets a public client log in without PKCE: whoever catches its code can use it (RFC 9700, 2.1.1)',
     )
   }
+  const shapes = readClientShapes(entry, pointer, reading)
   if (id === undefined) return undefined
   return {
     id,
@@ -82,6 +84,7 @@ const readClient = (entry: Entry, pointer: string, reading: Reading): ClientOpti
     ...(entry.backchannelLogoutURI && { backchannelLogoutURI: entry.backchannelLogoutURI }),
     ...(entry.frontchannelLogoutURI && { frontchannelLogoutURI: entry.frontchannelLogoutURI }),
     ...(entry.refreshTokenLifetime === 'session' && { sessionBound: true }),
+    ...shapes,
   }
 }
 
@@ -109,12 +112,12 @@ const fromEither = (
   return undefined
 }
 
-const doubtful = (uri: string, isPublic: boolean): string | undefined => {
+const doubtful = (uri: string, isPublic: boolean, httpsLoopback: boolean): string | undefined => {
   if (uri === '') return 'is empty: no login can return there'
   if (!URL.canParse(uri)) return undefined
   const url = new URL(uri)
   if (url.hash !== '') return 'has a fragment, which is not allowed in a redirect URI (RFC 6749, 3.1.2)'
-  if (url.protocol === 'https:' && url.hostname === 'localhost') {
+  if (url.protocol === 'https:' && url.hostname === 'localhost' && !(isPublic && httpsLoopback)) {
     const any = isPublic ? ', and a public client may then use any port' : ''
     return `is https on localhost, where command lines listen without TLS: write http://localhost${url.port === '' ? '' : `:${url.port}`}${url.pathname}${any}`
   }

@@ -1,6 +1,7 @@
 /** Puts this server's differences in the place of the engine's models; README.md in this folder says what and why. */
 import type { Provider } from 'oidc-provider'
 import type { Audit } from '../../telemetry/audit.ts'
+import { layoutAliases } from '../discovery.ts'
 import type { ClientOptions, OidcOptions } from '../options.ts'
 import { accessTokenOf, type TokenContext } from './access-token.ts'
 import { clientOf } from './client.ts'
@@ -23,10 +24,10 @@ export function applyDialect(
   provider: Provider,
   { options, clients, keys, issued, hasEnded, audit }: DialectContext,
 ): void {
-  const { issuer, lifetimes, grantTypes, refreshTokens, pkce } = options
+  const { issuer, lifetimes, grantTypes, refreshTokens, pkce, introspectionQuery } = options
   const tokens: TokenContext = { keys, issued, issuer, clients, lifetime: lifetimes.tokens }
   const models = {
-    OIDCContext: contextOf(provider, { clients, grantTypes }),
+    OIDCContext: contextOf(provider, { clients, grantTypes, introspectionQuery, aliases: layoutAliases(options) }),
     Client: clientOf(provider, { clients, grantTypes }),
     Session: sessionOf(provider),
     Grant: grantOf(provider),

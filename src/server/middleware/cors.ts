@@ -26,6 +26,8 @@ export const corsMiddleware =
       return
     }
     delete ctx.req.headers.origin
+    // Endpoints for programs know their caller by the request alone, so that scripts of other sites may send credentials.
+    delete ctx.req.headers.cookie
     await next()
     for (const name of Object.keys(ctx.response.headers)) {
       if (name.startsWith('access-control-') || name === 'vary') ctx.remove(name)
