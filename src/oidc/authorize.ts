@@ -3,6 +3,8 @@
  * handed on in the engine's own terms, with nothing in it that was not looked at.
  */
 import { hash } from 'node:crypto'
+import type { WantedClaims } from '../login/wanted-claims.ts'
+import { ClaimsFault, readClaims } from './claims-request.ts'
 import type { ClientOptions, OidcOptions } from './options.ts'
 import { outOfBand, redirectAllowed } from './redirects.ts'
 import { scopeFaults, splitScopes } from './scopes.ts'
@@ -26,6 +28,8 @@ export interface AcceptedRequest {
   redirectUri: string
   /** As the client asked for them. */
   scopes: string[]
+  /** What is asked for beyond the scopes. */
+  wanted?: WantedClaims
   /** For the engine. */
   params: AuthorizationParams
   /** The person has to approve even where the operator switched that off. */
@@ -80,6 +84,8 @@ export async function judgeAuthorization(
     }),
   )
   const client = context.clients.get(params.client_id ?? '')
+  // RFC 6749, 3.3.
+  if (client?.defaultScopes && params.scope === undefined) params.scope = client.defaultScopes.join(' ')
   if (!client || repeated.includes('client_id')) {
     return page(`Invalid client_id: no application of the name "${clip(params.client_id ?? '')}" is registered here.`)
   }
@@ -124,7 +130,8 @@ function faultOf(params: AuthorizationParams, client: ClientOptions, context: Ju
     challengeFault(params, client, context.pkce) ??
     scopeFault(params, client, context) ??
     responseTypeFault(params) ??
-    promptFault(params)
+    promptFault(params) ??
+    claimsFault(params)
   )
 }
 
@@ -184,6 +191,16 @@ function promptFault(params: AuthorizationParams): Fault | undefined {
   return maxAge === undefined || /^\d{1,15}$/.test(maxAge) ? undefined : ['invalid_request', 'Invalid max_age value']
 }
 
+function claimsFault({ claims, acr_values: levels }: AuthorizationParams): Fault | undefined {
+  try {
+    readClaims(claims, levels)
+    return undefined
+  } catch (error) {
+    if (error instanceof ClaimsFault) return ['invalid_request', clip(error.message)]
+    throw error
+  }
+}
+
 /** A mode that is not known is passed over, as in Dex. */
 function modeOf({ response_mode: mode }: AuthorizationParams, redirectUri: string): Mode {
   if (redirectUri === outOfBand) return modes.outOfBand
@@ -200,12 +217,14 @@ function accept(
   const { redirectUri, mode } = returnTo
   const { state, nonce, ui_locales, max_age: maxAge } = params
   const prompts = new Set(promptsOf(params) as Prompt[])
+  const wanted = readClaims(params.claims, params.acr_values)
   return {
     accepted: true,
     client,
     redirectUri,
     returnTo,
     scopes: splitScopes(params.scope),
+    ...(wanted && { wanted }),
     askApproval: prompts.has('consent') || params.approval_prompt === 'force',
     prompts,
     ...(maxAge !== undefined && { maxAge: Number(maxAge) }),

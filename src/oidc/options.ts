@@ -1,5 +1,17 @@
 import type { Layout } from './discovery.ts'
 
+/** Names as an application accepts them. */
+export interface NameRule {
+  /** Without what follows the last `@`. */
+  cutDomain: boolean
+  /** As Kubernetes names things: lower case letters, digits, `-` and `.`. */
+  form: 'as-is' | 'kubernetes'
+  /** Characters, the suffix included. */
+  maxLength?: number
+  /** Letters of a hash of `sub` at the end, so that no two people have one name: whenever, or where the name was changed. */
+  suffix: 'always' | 'changed' | 'never'
+}
+
 /** One entry of `staticClients:`, environment resolved. */
 export interface ClientOptions {
   id: string
@@ -28,6 +40,8 @@ export interface ClientOptions {
   defaultScopes?: string[]
   /** Claim `groups` of somebody without any; absent: `omit`. */
   groupsClaim?: 'omit' | 'empty' | 'fail'
+  /** How claim `preferred_username` is made; absent: as the upstream says. */
+  preferredUsername?: NameRule
   /** A public client's `https://localhost/…` stands for http on loopback as well. */
   httpsLoopback?: boolean
 }
@@ -49,7 +63,7 @@ export interface OidcOptions {
   clients: ClientOptions[]
   layout: Layout
   /** Introspection at a path of the layout also takes its parameters from the query, which ends up in logs of proxies. */
-  introspectionQuery: boolean
+  introspectionQuery?: boolean
   /** Grant types that the token endpoint serves. */
   grantTypes: string[]
   pkce: { enforce: boolean; methods: ('S256' | 'plain')[] }

@@ -4,6 +4,7 @@ import { type Configuration, errors, interactionPolicy, type KoaContextWithOIDC,
 import type { Logger } from '../lib/logger.ts'
 import type { ConnectorData } from '../login/connector-data.ts'
 import type { Connectors } from '../login/connectors.ts'
+import { coveredScopes } from '../login/wanted-claims.ts'
 import type { Audit } from '../telemetry/audit.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { adapterOf } from './adapter.ts'
@@ -13,6 +14,7 @@ import { applyDialect } from './dialect/index.ts'
 import { type FoundToken, touch } from './dialect/refresh-token.ts'
 import { paths } from './discovery.ts'
 import { addTokenExchange, exchangeGrant } from './exchange.ts'
+import { groupsFault } from './groups-claim.ts'
 import type { IssuedTokens } from './issued.ts'
 import type { SigningKeys } from './keys.ts'
 import type { ClientOptions, OidcOptions } from './options.ts'
@@ -180,6 +182,9 @@ async function renew(token: FoundToken, context: ProviderContext): Promise<void>
   if (token.repeated !== undefined) return
   try {
     state.source = await refreshSource(state.source, client, context)
+    const { login, scopes, wanted } = state.source
+    const fault = groupsFault(login.identity, coveredScopes(scopes, wanted), client)
+    if (fault !== undefined) throw new errors.InvalidGrant(fault)
   } catch (error) {
     if (error instanceof LoginEnded) await token.destroy()
     throw error

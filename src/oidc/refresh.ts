@@ -7,6 +7,7 @@ import type { Connectors } from '../login/connectors.ts'
 import { asFailure, failureTable } from '../login/failures.ts'
 import { connectorScopes } from '../login/flow.ts'
 import { personOf } from '../login/identity.ts'
+import { coveredScopes } from '../login/wanted-claims.ts'
 import type { Audit } from '../telemetry/audit.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { ClientOptions } from './options.ts'
@@ -36,7 +37,7 @@ export async function refreshSource(
   client: Pick<ClientOptions, 'id' | 'allowedConnectors'>,
   context: RefreshContext,
 ): Promise<GrantSource> {
-  const { login, scopes } = source
+  const { login, scopes, wanted } = source
   const { connectorId, identity } = login
   const { connectors, connectorData, metrics, audit, log } = context
 
@@ -59,14 +60,21 @@ export async function refreshSource(
     const owner = { connector, connectorId, userId: identity.userId }
     const data = await connectorData.open(owner, login)
     const known: Identity = { ...identity, ...(data !== undefined && { connectorData: data }) }
-    const { connectorData: next, ...fresh } = await connector.refresh(known, connectorScopes(scopes))
+    const { connectorData: next, ...fresh } = await connector.refresh(
+      known,
+      connectorScopes(coveredScopes(scopes, wanted)),
+    )
     if (fresh.userId !== identity.userId) {
       return refuse('identity_gone', new LoginEnded('the upstream answered for somebody else'))
     }
     const groups = fresh.groups ?? identity.groups
+    // Of the login, which a refresh is none of (OpenID Connect Core, 12.2).
+    const { authentication } = identity
     const kept = next === undefined ? {} : await connectorData.keep({ ...owner, scopes, dataId: login.dataId }, next)
+    const { authentication: _, ...person } = fresh
+    const current: Identity = { ...person, ...(groups && { groups }), ...(authentication && { authentication }) }
     metrics.refresh(connectorId, 'success')
-    return { ...source, login: { ...login, ...kept, identity: { ...fresh, ...(groups && { groups }) } } }
+    return { ...source, login: { ...login, ...kept, identity: current } }
   } catch (error) {
     if (error instanceof errors.OIDCProviderError) throw error
     const known = asFailure(error)

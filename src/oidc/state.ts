@@ -1,6 +1,7 @@
 /** What one request carries through the provider; lives in `ctx.state`. */
 import { type KoaContextWithOIDC, Provider } from 'oidc-provider'
 import type { Login } from '../login/identity.ts'
+import type { WantedClaims } from '../login/wanted-claims.ts'
 import type { Unit } from '../storage/unit.ts'
 
 /** What a code, a device grant or a refresh token stands for. */
@@ -12,12 +13,15 @@ export interface GrantSource {
   nonce?: string
   /** The single sign-on session that it was given in: claim `sid`. */
   sid?: string
+  /** What was asked for beyond the scopes. */
+  wanted?: WantedClaims
 }
 
 /** A login at its end, as the engine is shown it. */
 export interface FinishedLogin {
   login: Login
   scopes: string[]
+  wanted?: WantedClaims | undefined
   /** What the code is made from. */
   seed: string
   /** The single sign-on session. */

@@ -2,7 +2,7 @@
  * Which other origins may read an answer (Fetch standard, 3.2), decided as Dex decides:
  * nothing without configured origins, methods GET, HEAD and POST.
  *
- * Beyond Dex, an origin that is listed by name may also read answers to requests with credentials (Fetch standard, 3.2.6),
+ * Beyond Dex, origins that are listed by name may be let read answers to requests with credentials (Fetch standard, 3.2.6),
  * which some libraries send always. They gain nothing by it: these routes look at no cookie (middleware/cors.ts takes it
  * away), so whoever calls them has only what is in the request itself. With `*` nobody may.
  */
@@ -11,6 +11,8 @@ export interface CorsOptions {
   origins: string[]
   /** Request headers that a page may send beside the harmless ones. */
   headers: string[]
+  /** Whether origins that are listed by name may send credentials. */
+  credentials?: boolean
 }
 
 export interface CorsRequest {
@@ -34,7 +36,11 @@ const methods = new Set(['GET', 'HEAD', 'POST'])
 const harmless = ['accept', 'accept-language', 'content-language', 'origin']
 
 /** The rule of one configuration, for the routes that other origins may call. */
-export const cors = ({ origins, headers: configured }: CorsOptions): ((request: CorsRequest) => CorsDecision) => {
+export const cors = ({
+  origins,
+  headers: configured,
+  credentials: withCredentials,
+}: CorsOptions): ((request: CorsRequest) => CorsDecision) => {
   if (origins.length === 0) return () => ({ headers: {} })
   const allowed = new Set(origins)
   const everybody = allowed.has('*')
@@ -42,7 +48,8 @@ export const cors = ({ origins, headers: configured }: CorsOptions): ((request: 
   // A shared cache must not give one origin the answer made for another.
   const vary: Record<string, string> = everybody ? {} : { Vary: 'Origin' }
 
-  const credentials: Record<string, string> = everybody ? {} : { 'Access-Control-Allow-Credentials': 'true' }
+  const credentials: Record<string, string> =
+    everybody || !withCredentials ? {} : { 'Access-Control-Allow-Credentials': 'true' }
 
   const preflight = (origin: string, request: CorsRequest): CorsDecision['preflight'] => {
     if (!request.requestMethod) return { status: 400, headers: vary }

@@ -14,6 +14,18 @@ export const layoutKeys = {
   ),
 }
 
+/** In `web`. */
+export const corsKeys = {
+  allowCredentials: Type.Optional(
+    Type.Boolean({
+      default: false,
+      description:
+        'Let scripts of `allowedOrigins` send requests with credentials, as keycloak-js does. Has no effect beside `*`.',
+      'x-own': true,
+    }),
+  ),
+}
+
 /** In `oauth2`. */
 export const introspectionKeys = {
   introspectionQuery: Type.Optional(
@@ -38,6 +50,47 @@ export const claimsKeys = {
       'x-default': 'omit',
       'x-own': true,
     }),
+  ),
+  claims: Type.Optional(
+    Type.Object(
+      {
+        preferredUsername: Type.Optional(
+          Type.Object(
+            {
+              cutDomain: Type.Optional(
+                Type.Boolean({ default: false, description: 'Leave out what follows the last `@`.', 'x-own': true }),
+              ),
+              form: Type.Optional(
+                Type.Enum(['as-is', 'kubernetes'], {
+                  description:
+                    '`kubernetes`: lower case, other characters than letters, digits, `-` and `.` become `-`, as KubeSphere wants names.',
+                  'x-default': 'as-is',
+                  'x-own': true,
+                }),
+              ),
+              maxLength: Type.Optional(
+                Type.Integer({
+                  minimum: 12,
+                  maximum: 253,
+                  description: 'Longest name in characters, the suffix included.',
+                  'x-own': true,
+                }),
+              ),
+              suffix: Type.Optional(
+                Type.Enum(['always', 'changed', 'never'], {
+                  description:
+                    'Eight letters made of `sub` at the end. `always` keeps names apart whatever the upstreams say; `changed` only where this rule changed a name; `never` where you know that no two people end with one name.',
+                  'x-default': 'always',
+                  'x-own': true,
+                }),
+              ),
+            },
+            { description: 'How claim `preferred_username` is made.', 'x-own': true },
+          ),
+        ),
+      },
+      { description: 'How claims are made for this client.', 'x-own': true },
+    ),
   ),
   httpsLoopback: Type.Optional(
     Type.Boolean({

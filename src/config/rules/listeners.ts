@@ -4,7 +4,7 @@ import type { WebOptions } from '../../server/options.ts'
 import type { TelemetryOptions } from '../../telemetry/options.ts'
 import type { Part, Reading } from '../reading.ts'
 import { child } from '../report.ts'
-import { standardHeaders } from './shapes.ts'
+import { readCredentials, standardHeaders } from './shapes.ts'
 
 /** Values of `serve`'s command line, which win over the file. */
 export interface Flags {
@@ -67,6 +67,7 @@ export const readWeb = async (
     cors: {
       origins: readOrigins(web.allowedOrigins ?? [], reading),
       headers: web.allowedHeaders?.length ? web.allowedHeaders : standardHeaders(layout),
+      ...(readCredentials(web, reading) && { credentials: true }),
     },
     ...(clientAddress && { clientAddress }),
   }

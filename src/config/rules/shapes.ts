@@ -1,6 +1,6 @@
 /** What clients are shown: the layout of paths, and the claims that each of them gets. */
 import { nearest } from '../../lib/nearest.ts'
-import type { ClientOptions, OidcOptions } from '../../oidc/options.ts'
+import type { ClientOptions, NameRule, OidcOptions } from '../../oidc/options.ts'
 import { federatedId, listedScopes, peerOf } from '../../oidc/scopes.ts'
 import type { Part, Reading, Understood } from '../reading.ts'
 import { child } from '../report.ts'
@@ -20,7 +20,7 @@ export const readLayout = (
       'puts the paths at /oauth2/v1/…, as of an Okta without an authorization server of its own, since the issuer has no /oauth2 in its path; most software wants an issuer such as https://login.example.com/oauth2/default',
     )
   }
-  return { layout: okta ? 'okta' : 'dex', introspectionQuery: okta && introspectionQuery }
+  return { layout: okta ? 'okta' : 'dex', ...(okta && introspectionQuery && { introspectionQuery }) }
 }
 
 /** Request headers that scripts of other origins may send where `web.allowedHeaders` does not say. */
@@ -28,8 +28,20 @@ export const standardHeaders = (layout: string | undefined): string[] =>
   // What Okta's library for browsers sends.
   layout === 'okta' ? ['Authorization', 'Content-Type', 'X-Okta-User-Agent-Extended'] : ['Authorization']
 
+/** Whether scripts of other origins may send credentials: only where each of those is named. */
+export const readCredentials = (
+  { allowedOrigins = [], allowCredentials = false }: Part<'web'>,
+  { report }: Reading,
+): boolean => {
+  if (!allowCredentials) return false
+  const why = allowedOrigins.includes('*') ? 'beside "*" in allowedOrigins: name the origins' : 'without allowedOrigins'
+  if (allowedOrigins.length > 0 && !allowedOrigins.includes('*')) return true
+  report.warn('/web/allowCredentials', `has no effect ${why}`)
+  return false
+}
+
 type Entry = Part<'staticClients'>[number]
-type Shapes = Pick<ClientOptions, 'defaultScopes' | 'groupsClaim' | 'httpsLoopback'>
+type Shapes = Pick<ClientOptions, 'defaultScopes' | 'groupsClaim' | 'preferredUsername' | 'httpsLoopback'>
 
 export const readClientShapes = (entry: Entry, pointer: string, { report }: Reading): Shapes => {
   const { defaultScopes = [], groupsClaim, httpsLoopback = false } = entry
@@ -45,9 +57,23 @@ export const readClientShapes = (entry: Entry, pointer: string, { report }: Read
   if (httpsLoopback && !entry.public) {
     report.warn(child(pointer, 'httpsLoopback'), 'has no effect: only a public client may use loopback at any port')
   }
+  const name = entry.claims?.preferredUsername
   return {
     ...(defaultScopes.length > 0 && { defaultScopes }),
     ...(groupsClaim !== undefined && { groupsClaim: groupsClaim as 'omit' | 'empty' | 'fail' }),
+    ...(name && { preferredUsername: readName(name) }),
     ...(httpsLoopback && { httpsLoopback }),
   }
 }
+
+const readName = ({
+  cutDomain = false,
+  form = 'as-is',
+  suffix = 'always',
+  maxLength,
+}: NonNullable<NonNullable<Entry['claims']>['preferredUsername']>): NameRule => ({
+  cutDomain,
+  form: form as NameRule['form'],
+  suffix: suffix as NameRule['suffix'],
+  ...(maxLength !== undefined && { maxLength }),
+})

@@ -4,10 +4,9 @@
  */
 import type { AccessToken as EngineToken, Provider } from 'oidc-provider'
 import { revokeToken } from '../adapter.ts'
-import { tellsAuthTime, tokenClaims, tokenIdOf } from '../claims.ts'
+import { type RuledClients, tellsAuthTime, tokenClaims, tokenIdOf } from '../claims.ts'
 import { clientOf, type IssuedTokens } from '../issued.ts'
 import type { SigningKeys } from '../keys.ts'
-import type { TrustingClients } from '../scopes.ts'
 import { currentState } from '../state.ts'
 import { presentedHandle } from './context.ts'
 import { rememberGrantOf } from './grant.ts'
@@ -16,7 +15,7 @@ export interface TokenContext {
   keys: SigningKeys
   issued: IssuedTokens
   issuer: string
-  clients: TrustingClients
+  clients: RuledClients
   /** Seconds that ID and access tokens live. */
   lifetime: number
 }
@@ -50,6 +49,8 @@ export function accessTokenOf(provider: Provider, { keys, issued, issuer, client
         scopes: this.scopes,
         nonce: source.nonce,
         sid: source.sid,
+        wanted: source.wanted?.userinfo,
+        acrAsked: source.wanted?.acr,
         withAuthTime: tellsAuthTime(source),
         lifetime,
         now: Math.floor(Date.now() / 1000),

@@ -44,7 +44,7 @@ export function authorizationCodeOf(
     override async save(): Promise<string> {
       const { finished } = currentState()
       if (!finished) throw new Error('a code is made before the person is known')
-      const { login, scopes, sid } = finished
+      const { login, scopes, sid, wanted } = finished
       this.scope = scopes.join(' ')
       this.source = {
         kind: 'code',
@@ -52,6 +52,7 @@ export function authorizationCodeOf(
         scopes,
         ...(this.nonce !== undefined && { nonce: this.nonce }),
         ...(sid !== undefined && { sid }),
+        ...(wanted && { wanted }),
       }
       return super.save()
     }

@@ -20,7 +20,7 @@ export interface ContextOptions {
   grantTypes: readonly string[]
   /** Paths of the layout, by Dex's. */
   aliases: ReadonlyMap<string, string>
-  introspectionQuery: boolean
+  introspectionQuery: boolean | undefined
 }
 
 /** Stands for a token that the engine would refuse by its form. */

@@ -24,6 +24,8 @@ export function idTokenOf(provider: Provider, { keys, issuer, clients, lifetime 
         scopes: new Set(this.scope.split(' ')),
         nonce: source.nonce,
         sid: source.sid,
+        wanted: source.wanted?.idToken,
+        acrAsked: source.wanted?.acr,
         withAuthTime: tellsAuthTime(source),
         lifetime,
         now: Math.floor(Date.now() / 1000),

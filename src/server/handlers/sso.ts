@@ -6,6 +6,8 @@ import { askedOf } from '../../login/flow.ts'
 import type { Login } from '../../login/identity.ts'
 import type { Session } from '../../login/sessions.ts'
 import type { Stash } from '../../login/stash.ts'
+import { coveredScopes } from '../../login/wanted-claims.ts'
+import type { AcceptedRequest } from '../../oidc/authorize.ts'
 import { maySignOn } from '../../oidc/sso.ts'
 import { stateOf } from '../../oidc/state.ts'
 import { jarOf } from '../cookies.ts'
@@ -18,7 +20,7 @@ export async function sessionFor(
   ctx: Context,
   services: Services,
   connector: ConfiguredConnector,
-  request: Request & { scopes: readonly string[] },
+  request: Request & Pick<AcceptedRequest, 'scopes'>,
 ): Promise<Session | undefined> {
   const { sessions, clients, now } = services
   const session = await sessions?.load(jarOf(ctx))
@@ -26,7 +28,7 @@ export async function sessionFor(
   const opened = await connector.open()
   const usable = maySignOn(session, request, {
     connectorId: connector.id,
-    wanted: askedOf(opened, request.scopes, true),
+    wanted: askedOf(opened, coveredScopes(request.scopes, request.wanted), true),
     clients,
     shareByDefault: sessions.options.shareByDefault,
     now: Math.floor(now().getTime() / 1000),
@@ -83,7 +85,7 @@ export async function openSession(
   const connector = await connectors.get(stash.connectorId)!.open()
   const { session, replaced } = await sessions.begin(unit, jar, {
     login: shared,
-    asked: askedOf(connector, scopes, true),
+    asked: askedOf(connector, coveredScopes(scopes, stash.wanted), true),
     remember: stash.remember ?? rememberByDefault,
     clientId,
     agent: ctx.get('User-Agent').slice(0, 300) || undefined,
