@@ -149,7 +149,11 @@ export function openLoginFlow(context: LoginFlowContext): LoginFlow {
       try {
         const connector = await opened(stash.connectorId)
         if (connector.style !== 'password') throw failure('login_refused', 'this connector takes no password')
-        const identity = await connector.login(username, password, askedOf(connector, coveredScopes(stash.scopes, stash.wanted), sessions))
+        const identity = await connector.login(
+          username,
+          password,
+          askedOf(connector, coveredScopes(stash.scopes, stash.wanted), sessions),
+        )
         if (identity) return await succeeded(stash, connector, identity)
       } catch (error) {
         return failed(error, stash, username)

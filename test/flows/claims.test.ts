@@ -221,7 +221,13 @@ describe('clients with rules of their own', () => {
         client('fail', { groupsClaim: 'fail' }),
         client('scopes', { defaultScopes: ['openid', 'email'] }),
         client('names', { claims: { preferredUsername: { cutDomain: true, form: 'kubernetes', maxLength: 32 } } }),
-        { id: 'cli', name: 'cli', public: true, redirectURIs: ['https://localhost/auth/callback'], httpsLoopback: true },
+        {
+          id: 'cli',
+          name: 'cli',
+          public: true,
+          redirectURIs: ['https://localhost/auth/callback'],
+          httpsLoopback: true,
+        },
       ],
     })
   })
@@ -257,7 +263,11 @@ describe('clients with rules of their own', () => {
     assert.match(error_description!, /^The application needs to know your groups, and the identity provider did not/)
     // Who does not ask for groups does not need them.
     await logIn(server, { client: as('fail'), scope: 'openid email' })
-    const byName = startLogin(server, { client: as('fail'), scope: 'openid', params: ask({ userinfo: { groups: null } }) })
+    const byName = startLogin(server, {
+      client: as('fail'),
+      scope: 'openid',
+      params: ask({ userinfo: { groups: null } }),
+    })
     assert.equal(answerAt(await openBrowser().follow(byName.url)).error, 'access_denied')
   })
 
@@ -278,10 +288,7 @@ describe('clients with rules of their own', () => {
 
   it('MI-5: a refresh of a login of which no groups were ever known is refused once the client demands them', async () => {
     withGroups()
-    const before = await startServer(
-      { connectors: [corp('claims')] },
-      { store: 'lowdb' },
-    )
+    const before = await startServer({ connectors: [corp('claims')] }, { store: 'lowdb' })
     const { tokens } = await logIn(before, { scope: 'openid groups offline_access' })
     await before.close()
     await using after = await startServer(

@@ -118,7 +118,10 @@ describe('layout: okta', () => {
     const authorization = `Basic ${Buffer.from('web:web-secret').toString('base64')}`
     for (const path of ['/v1/introspect', '/token/introspect']) {
       const query = new URLSearchParams({ token: tokens.access_token })
-      const answer = await server.request(server.url(`${path}?${query}`), { method: 'POST', headers: { authorization } })
+      const answer = await server.request(server.url(`${path}?${query}`), {
+        method: 'POST',
+        headers: { authorization },
+      })
       assert.equal(errorOf(answer), '400 invalid_request')
     }
   })
@@ -133,7 +136,11 @@ describe('layout: okta with introspectionQuery', () => {
     const { tokens } = await logIn(server)
     const authorization = `Basic ${Buffer.from('web:web-secret').toString('base64')}`
     const ask = (path: string, query: string, form?: Record<string, string>) =>
-      server.request(server.url(`${path}?${query}`), { method: 'POST', headers: { authorization }, ...(form && { form }) })
+      server.request(server.url(`${path}?${query}`), {
+        method: 'POST',
+        headers: { authorization },
+        ...(form && { form }),
+      })
     const query = `${new URLSearchParams({ token: tokens.access_token, token_type_hint: 'access_token' })}`
     const answer = await ask('/v1/introspect', query)
     assert.deepEqual([answer.status, answer.json().active], [200, true])

@@ -64,6 +64,9 @@ describe('preferred_username by a rule of the client (KS-5)', () => {
 
   it('without a rule is what the upstream says', () => {
     assert.equal(preferredUsername({ userId: 'id', preferredUsername: 'J@x' }, 'sub', undefined), 'J@x')
-    assert.equal(preferredUsername({ userId: 'id', username: 'Jane', preferredUsername: '' }, 's', undefined), undefined)
+    assert.equal(
+      preferredUsername({ userId: 'id', username: 'Jane', preferredUsername: '' }, 's', undefined),
+      undefined,
+    )
   })
 })

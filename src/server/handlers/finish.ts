@@ -79,12 +79,7 @@ function unmetBy({ clients }: Services, { clientId, scopes, wanted, login }: Kno
   return fault === undefined ? undefined : { error: 'access_denied', description: fault }
 }
 
-async function refuseUnmet(
-  ctx: Context,
-  services: Services,
-  stash: KnownStash,
-  unmet: ClientError,
-): Promise<void> {
+async function refuseUnmet(ctx: Context, services: Services, stash: KnownStash, unmet: ClientError): Promise<void> {
   const { audit } = services
   audit({ type: 'login_refused', client_id: stash.clientId, reason: 'client_demands', ...personOf(stash.login) })
   await refuse(ctx, services, stash, unmet)
