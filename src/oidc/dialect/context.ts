@@ -102,7 +102,7 @@ function credentials(ctx: CredentialContext, fields: Fields, clients: Credential
   const { authorization } = headers
   delete headers.authorization
   if (typeof authorization === 'string' && /^basic /i.test(authorization)) {
-    const [id, secret] = parseBasic(authorization)
+    const [id, secret] = parseBasic(authorization, stateOf(ctx).alias !== undefined)
     stateOf(ctx).usedBasic = true
     fields.client_id = id
     fields.client_secret = secret
@@ -115,11 +115,14 @@ function credentials(ctx: CredentialContext, fields: Fields, clients: Credential
   return fields
 }
 
-/** RFC 7617; id and secret are form-encoded inside (RFC 6749, 2.3.1). */
-function parseBasic(header: string): [id: string, secret: string] {
+/**
+ * RFC 7617; id and secret are form-encoded inside (RFC 6749, 2.3.1).
+ * @param bare an id alone is one with an empty secret: Okta's library for browsers revokes tokens so
+ */
+function parseBasic(header: string, bare: boolean): [id: string, secret: string] {
   const text = Buffer.from(header.slice('basic '.length).trim(), 'base64').toString('utf8')
   const at = text.indexOf(':')
-  if (at < 0) throw new errors.InvalidRequest('the Authorization header holds no id and secret')
+  if (at < 0 && !bare) throw new errors.InvalidRequest('the Authorization header holds no id and secret')
   const decode = (part: string): string => {
     try {
       return decodeURIComponent(part.replaceAll('+', ' '))
@@ -127,5 +130,5 @@ function parseBasic(header: string): [id: string, secret: string] {
       throw new errors.InvalidRequest('client id or secret improperly encoded in the Authorization header')
     }
   }
-  return [decode(text.slice(0, at)), decode(text.slice(at + 1))]
+  return at < 0 ? [decode(text), ''] : [decode(text.slice(0, at)), decode(text.slice(at + 1))]
 }

@@ -1,0 +1,142 @@
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import type { Browser, Page } from 'playwright-core'
+import { type Application, serveApplication } from './lib/application.ts'
+import { CHROMIUM, INSTALL_CHROMIUM, logInAs, startBrowser } from './lib/browser.ts'
+import { needs, type RunningProvider, startProvider } from './lib/program.ts'
+
+const root = join(import.meta.dirname, '..', '..')
+const library = join(root, 'node_modules', '@okta', 'okta-auth-js', 'dist', 'okta-auth-js.min.js')
+
+interface Token {
+  claims: Record<string, unknown>
+  scopes: string[]
+}
+interface Tokens {
+  idToken: Token & { idToken: string }
+  accessToken: Token & { accessToken: string }
+  refreshToken: { refreshToken: string }
+}
+/** As much of the library as the test touches. */
+interface OktaAuth {
+  token: {
+    getWithRedirect(): Promise<void>
+    parseFromUrl(): Promise<{ tokens: Tokens }>
+    renewTokens(): Promise<Tokens>
+    getUserInfo(): Promise<Record<string, unknown>>
+  }
+  tokenManager: { setTokens(tokens: Tokens): void; getTokensSync(): Tokens }
+  getSignOutRedirectUrl(options: { postLogoutRedirectUri: string }): string
+  revokeRefreshToken(): Promise<unknown>
+  revokeAccessToken(): Promise<unknown>
+}
+declare const globalThis: { OktaAuth: new (options: object) => OktaAuth; client: OktaAuth }
+
+describe('@okta/okta-auth-js in Chromium, with nothing but the issuer', function () {
+  this.timeout(60_000)
+  let provider: RunningProvider
+  let application: Application
+  let browser: Browser
+  let page: Page
+
+  before(async function () {
+    needs(this, [CHROMIUM], INSTALL_CHROMIUM)
+    application = await serveApplication(library)
+    const { origin } = application
+    const client = { id: 'spa', name: 'Okta application', public: true, redirectURIs: [`${origin}/callback`] }
+    const configuration = { layout: 'okta', staticClients: [client] }
+    provider = await startProvider(configuration, [origin], { path: '/oauth2/default' })
+    browser = await startBrowser()
+    page = await (await browser.newContext()).newPage()
+    page.setDefaultTimeout(15_000)
+  })
+  after(async () => {
+    await browser?.close()
+    await application?.[Symbol.asyncDispose]()
+    await provider?.[Symbol.asyncDispose]()
+  })
+
+  /** What the application does at every start: it knows the issuer and its own id, no address of an endpoint. */
+  const open = async () => {
+    const { origin } = application
+    await page.evaluate(
+      (options) => {
+        globalThis.client = new globalThis.OktaAuth(options)
+      },
+      {
+        issuer: provider.issuer,
+        clientId: 'spa',
+        redirectUri: `${origin}/callback`,
+        scopes: ['openid', 'profile', 'email', 'groups', 'offline_access'],
+      },
+    )
+  }
+
+  it('logs in with PKCE, verifies the ID token and keeps the tokens', async () => {
+    await page.goto(`${application.origin}/`)
+    await open()
+    const asked = page.waitForRequest((request) => request.url().startsWith(`${provider.issuer}/v1/authorize?`))
+    await page.evaluate(() => void globalThis.client.token.getWithRedirect())
+    assert.equal(new URL((await asked).url()).searchParams.get('code_challenge_method'), 'S256')
+    await logInAs(page, 'admin')
+    await page.waitForURL(`${application.origin}/callback?*`)
+    const redeemed = page.waitForResponse(`${provider.issuer}/v1/token`)
+    await open()
+    const claims = await page.evaluate(async () => {
+      const { tokens } = await globalThis.client.token.parseFromUrl()
+      globalThis.client.tokenManager.setTokens(tokens)
+      return tokens.idToken.claims
+    })
+    assert.equal((await redeemed).status(), 200)
+    assert.deepEqual([claims.email, claims.groups], ['admin@example.com', ['admins', 'staff']])
+  })
+
+  it('renews its tokens twice, each time with the refresh token before', async () => {
+    for (const _ of [1, 2]) {
+      const [before, after] = await page.evaluate(async () => {
+        const { client } = globalThis
+        const old = client.tokenManager.getTokensSync()
+        const renewed = await client.token.renewTokens()
+        client.tokenManager.setTokens(renewed)
+        return [old, client.tokenManager.getTokensSync()] as const
+      })
+      assert.notEqual(after.accessToken.accessToken, before.accessToken.accessToken)
+      assert.notEqual(after.refreshToken.refreshToken, before.refreshToken.refreshToken)
+      assert.equal(after.idToken.claims.sub, before.idToken.claims.sub)
+    }
+  })
+
+  it('asks userinfo', async () => {
+    const answered = page.waitForResponse((response) => response.url() === `${provider.issuer}/v1/userinfo`)
+    const told = await page.evaluate(() => globalThis.client.token.getUserInfo())
+    assert.equal((await answered).status(), 200)
+    assert.deepEqual([told.email, told.groups], ['admin@example.com', ['admins', 'staff']])
+  })
+
+  it('makes the address to sign out at from the issuer', async () => {
+    const home = `${application.origin}/`
+    const address = await page.evaluate(
+      (postLogoutRedirectUri) => globalThis.client.getSignOutRedirectUrl({ postLogoutRedirectUri }),
+      home,
+    )
+    const { origin, pathname, searchParams } = new URL(address)
+    assert.equal(`${origin}${pathname}`, `${provider.issuer}/v1/logout`)
+    assert.equal(searchParams.get('post_logout_redirect_uri'), home)
+    assert.ok(searchParams.get('id_token_hint'))
+  })
+
+  it('takes its tokens back, as at a sign-out', async () => {
+    const spent = await page.evaluate(async () => {
+      const { client } = globalThis
+      const { accessToken, refreshToken } = client.tokenManager.getTokensSync()
+      await client.revokeRefreshToken()
+      await client.revokeAccessToken()
+      return { access: accessToken.accessToken, refresh: refreshToken.refreshToken }
+    })
+    const told = await fetch(`${provider.issuer}/v1/userinfo`, { headers: { authorization: `Bearer ${spent.access}` } })
+    assert.equal(told.status, 401)
+    const form = { grant_type: 'refresh_token', client_id: 'spa', refresh_token: spent.refresh }
+    const refused = await fetch(`${provider.issuer}/v1/token`, { method: 'POST', body: new URLSearchParams(form) })
+    assert.equal(((await refused.json()) as { error: string }).error, 'invalid_grant')
+  })
+})
