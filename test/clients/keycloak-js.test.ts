@@ -23,7 +23,7 @@ interface Settings {
   provider: object
   start: object
 }
-declare const globalThis: { keycloak: Keycloak; location: { origin: string } }
+declare const window: { keycloak: Keycloak; location: { origin: string } }
 
 describe('keycloak-js in Chromium, with its option oidcProvider', function () {
   this.timeout(60_000)
@@ -68,11 +68,11 @@ describe('keycloak-js in Chromium, with its option oidcProvider', function () {
   /** What the application does at every start; leaves for the login where there is none. */
   const start = (settings: Settings): Promise<boolean | string> =>
     page.evaluate(async ({ provider, start }) => {
-      const { default: Library } = (await import(`${globalThis.location.origin}/library.js`)) as {
+      const { default: Library } = (await import(`${window.location.origin}/library.js`)) as {
         default: new (options: object) => Keycloak
       }
-      globalThis.keycloak = new Library(provider)
-      return globalThis.keycloak.init(start).catch((error: unknown) => String(error ?? 'failed'))
+      window.keycloak = new Library(provider)
+      return window.keycloak.init(start).catch((error: unknown) => String(error ?? 'failed'))
     }, settings)
 
   const leave = async (settings: Settings): Promise<URL> => {
@@ -101,7 +101,7 @@ describe('keycloak-js in Chromium, with its option oidcProvider', function () {
       assert.equal(headers['access-control-allow-credentials'], 'true')
       assert.equal(headers['access-control-allow-origin'], application.origin)
       const { id, access, told } = await page.evaluate(async () => {
-        const { keycloak } = globalThis
+        const { keycloak } = window
         return { id: keycloak.idTokenParsed, access: keycloak.tokenParsed, told: await keycloak.loadUserInfo() }
       })
       assert.deepEqual(id.groups, ['admins', 'staff'])
@@ -124,7 +124,7 @@ describe('keycloak-js in Chromium, with its option oidcProvider', function () {
       const settings = { ...settingsFor(provider, 'fragment'), provider: { oidcProvider, clientId: 'spa' } }
       await leave(settings)
       assert.notEqual(await start(settings), true)
-      assert.equal(await page.evaluate(() => globalThis.keycloak.idTokenParsed), undefined)
+      assert.equal(await page.evaluate(() => window.keycloak.idTokenParsed), undefined)
     })
   }
 })

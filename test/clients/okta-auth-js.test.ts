@@ -30,7 +30,7 @@ interface OktaAuth {
   revokeRefreshToken(): Promise<unknown>
   revokeAccessToken(): Promise<unknown>
 }
-declare const globalThis: { OktaAuth: new (options: object) => OktaAuth; client: OktaAuth }
+declare const window: { OktaAuth: new (options: object) => OktaAuth; client: OktaAuth }
 
 describe('@okta/okta-auth-js in Chromium, with nothing but the issuer', function () {
   this.timeout(60_000)
@@ -61,7 +61,7 @@ describe('@okta/okta-auth-js in Chromium, with nothing but the issuer', function
     const { origin } = application
     await page.evaluate(
       (options) => {
-        globalThis.client = new globalThis.OktaAuth(options)
+        window.client = new window.OktaAuth(options)
       },
       {
         issuer: provider.issuer,
@@ -76,15 +76,15 @@ describe('@okta/okta-auth-js in Chromium, with nothing but the issuer', function
     await page.goto(`${application.origin}/`)
     await open()
     const asked = page.waitForRequest((request) => request.url().startsWith(`${provider.issuer}/v1/authorize?`))
-    await page.evaluate(() => void globalThis.client.token.getWithRedirect())
+    await page.evaluate(() => void window.client.token.getWithRedirect())
     assert.equal(new URL((await asked).url()).searchParams.get('code_challenge_method'), 'S256')
     await logInAs(page, 'admin')
     await page.waitForURL(`${application.origin}/callback?*`)
     const redeemed = page.waitForResponse(`${provider.issuer}/v1/token`)
     await open()
     const claims = await page.evaluate(async () => {
-      const { tokens } = await globalThis.client.token.parseFromUrl()
-      globalThis.client.tokenManager.setTokens(tokens)
+      const { tokens } = await window.client.token.parseFromUrl()
+      window.client.tokenManager.setTokens(tokens)
       return tokens.idToken.claims
     })
     assert.equal((await redeemed).status(), 200)
@@ -94,7 +94,7 @@ describe('@okta/okta-auth-js in Chromium, with nothing but the issuer', function
   it('renews its tokens twice, each time with the refresh token before', async () => {
     for (const _ of [1, 2]) {
       const [before, after] = await page.evaluate(async () => {
-        const { client } = globalThis
+        const { client } = window
         const old = client.tokenManager.getTokensSync()
         const renewed = await client.token.renewTokens()
         client.tokenManager.setTokens(renewed)
@@ -108,7 +108,7 @@ describe('@okta/okta-auth-js in Chromium, with nothing but the issuer', function
 
   it('asks userinfo', async () => {
     const answered = page.waitForResponse((response) => response.url() === `${provider.issuer}/v1/userinfo`)
-    const told = await page.evaluate(() => globalThis.client.token.getUserInfo())
+    const told = await page.evaluate(() => window.client.token.getUserInfo())
     assert.equal((await answered).status(), 200)
     assert.deepEqual([told.email, told.groups], ['admin@example.com', ['admins', 'staff']])
   })
@@ -116,7 +116,7 @@ describe('@okta/okta-auth-js in Chromium, with nothing but the issuer', function
   it('makes the address to sign out at from the issuer', async () => {
     const home = `${application.origin}/`
     const address = await page.evaluate(
-      (postLogoutRedirectUri) => globalThis.client.getSignOutRedirectUrl({ postLogoutRedirectUri }),
+      (postLogoutRedirectUri) => window.client.getSignOutRedirectUrl({ postLogoutRedirectUri }),
       home,
     )
     const { origin, pathname, searchParams } = new URL(address)
@@ -127,7 +127,7 @@ describe('@okta/okta-auth-js in Chromium, with nothing but the issuer', function
 
   it('takes its tokens back, as at a sign-out', async () => {
     const spent = await page.evaluate(async () => {
-      const { client } = globalThis
+      const { client } = window
       const { accessToken, refreshToken } = client.tokenManager.getTokensSync()
       await client.revokeRefreshToken()
       await client.revokeAccessToken()
