@@ -4,7 +4,7 @@ import { errors } from 'oidc-provider'
 import type { Login } from '../login/identity.ts'
 import { type ClaimSet, scopeOfClaim } from '../login/wanted-claims.ts'
 import { isWanted } from './claims-request.ts'
-import { groupsClaim } from './groups-claim.ts'
+import { groupsClaim, groupsFault } from './groups-claim.ts'
 import type { ClientOptions } from './options.ts'
 import { preferredUsername } from './preferred-username.ts'
 import { mayNameAudience, peerOf } from './scopes.ts'
@@ -56,7 +56,8 @@ export const tellsAuthTime = ({ kind, sid }: GrantSource): boolean =>
 
 /**
  * Claims by scope (OpenID Connect Core, 5.4, and Dex's): absent rather than empty.
- * @throws errors.InvalidScope when a client that is named as audience does not trust this one any more
+ * @throws errors.InvalidScope when a client that is named as audience does not trust this one any more,
+ *   errors.InvalidGrant when the client wants groups that nobody knows and the grant had no earlier chance to refuse
  */
 export function tokenClaims(request: ClaimsRequest): TokenClaims {
   const { issuer, clientId, clients, login, scopes, nonce, sid, wanted, lifetime, now, jti = randomUUID() } = request
@@ -73,6 +74,8 @@ export function tokenClaims(request: ClaimsRequest): TokenClaims {
   Object.assign(claims, authenticationClaims(request))
   if (sid !== undefined) claims.sid = sid
   const client = clients.get(clientId)
+  const fault = groupsFault(identity, wanted?.groups ? [...scopes, 'groups'] : [...scopes], client)
+  if (fault !== undefined) throw new errors.InvalidGrant(fault)
   for (const [name, value] of Object.entries(personalClaims(login, client))) {
     if (value === undefined) continue
     if (scopes.has(scopeOfClaim[name]!) || isWanted(wanted, name, value)) claims[name] = value

@@ -202,6 +202,57 @@ describe('the approval page', () => {
   })
 })
 
+describe('a session', () => {
+  it('needs approval for a claim whose scope was never approved, and remembers that', async () => {
+    await using server = await startServer({ connectors: [corp('claims')], oauth2: {}, sessions: {} })
+    const browser = openBrowser()
+    const request = (claims: unknown) => startLogin(server, { scope: 'openid', params: ask(claims) })
+    const email = { id_token: { email: null } }
+    const first = startLogin(server, { scope: 'openid' })
+    arrive(first, await browser.follow(first.url))
+    const asked = await browser.follow(request(email).url)
+    assert.match(asked.page().text, /See your email address/)
+    const second = request(email)
+    arrive(second, await browser.decide(await browser.follow(second.url), true).then(() => browser.follow(second.url)))
+    const silent = { scope: 'openid', params: { ...ask({ id_token: { name: null } }), prompt: 'none' } }
+    assert.equal(answerAt(await browser.follow(startLogin(server, silent).url)).error, 'interaction_required')
+  })
+
+  it('is for its own person, and for a level that its login had: else the upstream is asked', async () => {
+    people.person = { ...jane(), authentication: { acr: 'urn:one' } }
+    await using server = await startServer({ connectors: [corp('claims')], sessions: {} })
+    const { browser, claims } = await logIn(server)
+    const silent = async (wish: object) => {
+      const started = startLogin(server, { params: { ...ask({ id_token: wish }), prompt: 'none' } })
+      return answerAt(await browser.follow(started.url)).error
+    }
+    assert.equal(await silent({ sub: { value: claims.sub } }), undefined)
+    assert.equal(await silent({ sub: { value: subOfJane } }), 'login_required')
+    const strong = { acr: { essential: true, values: ['urn:two'] } }
+    assert.equal(await silent(strong), 'login_required')
+    people.person = { ...jane(), authentication: { acr: 'urn:two' } }
+    people.started.length = 0
+    const { claims: stronger } = await logIn(server, { browser, params: ask({ id_token: strong }) })
+    assert.equal(stronger.acr, 'urn:two')
+    assert.deepEqual(people.started[0]?.wishes.acrValues, ['urn:two'])
+  })
+})
+
+describe('the password form', () => {
+  it('begins with the name of login_hint, as text', async () => {
+    await using server = await startServer({
+      connectors: [{ type: 'mockPassword', id: 'pw', name: 'Pw', config: { username: 'jane', password: 'x' } }],
+    })
+    const hint = 'jane"><script>alert(1)</script>'
+    const page = await openBrowser().follow(startLogin(server, { params: { login_hint: hint } }).url)
+    const field = page.page().forms[0]?.inputs.find(({ name }) => name === 'login')
+    assert.equal(field?.value, hint)
+    assert.equal(page.text.includes('<script>alert'), false)
+    const long = await openBrowser().follow(startLogin(server, { params: { login_hint: 'x'.repeat(999) } }).url)
+    assert.equal(long.page().forms[0]?.inputs.find(({ name }) => name === 'login')?.value?.length, 256)
+  })
+})
+
 describe('clients with rules of their own', () => {
   let server: FlowServer
   before(async () => {

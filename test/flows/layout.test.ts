@@ -94,6 +94,20 @@ describe('layout: okta', () => {
     assert.equal(errorOf(await server.post('/v1/introspect', token, { ...by, secret: 'wrong' })), '401 invalid_client')
   })
 
+  it('takes a public client that sends its id alone as Basic, and no other', async () => {
+    const { tokens } = await logIn(server, { client: cli, redirectUri: cli.redirectUri })
+    const revoke = (path: string, id: string) =>
+      server.request(server.url(path), {
+        headers: { authorization: `Basic ${Buffer.from(id).toString('base64')}` },
+        form: { token: tokens.access_token },
+      })
+    assert.equal(errorOf(await revoke('/token/revoke', 'cli')), '400 invalid_request')
+    assert.equal(errorOf(await revoke('/v1/revoke', 'web')), '401 invalid_client')
+    assert.equal((await server.introspect(tokens.access_token)).active, true)
+    assert.equal((await revoke('/v1/revoke', 'cli')).status, 200)
+    assert.equal((await server.introspect(tokens.access_token)).active, false)
+  })
+
   it('starts a device, whose person goes to the page that there always is', async () => {
     const answer = await server.post('/v1/device/authorize', { scope: 'openid' }, device)
     assert.equal(answer.status, 200)
