@@ -13,8 +13,8 @@ type Claims = Record<string, unknown>
 /** As much of the library as the test touches. */
 interface Keycloak {
   init(options: object): Promise<boolean>
-  login(options?: object): Promise<void>
   loadUserInfo(): Promise<Claims>
+  logout(options: { redirectUri: string }): Promise<void>
   idTokenParsed: Claims
   tokenParsed: Claims
   refreshToken?: string
@@ -49,8 +49,15 @@ describe('keycloak-js in Chromium, with its option oidcProvider', function () {
   afterEach(() => context?.close())
 
   const serve = (origins: string[], web: Record<string, unknown> = {}): Promise<RunningProvider> => {
-    const client = { id: 'spa', name: 'Keycloak application', public: true, redirectURIs: [`${application.origin}/`] }
-    return startProvider({ staticClients: [client] }, origins, { web })
+    const { origin } = application
+    const client = {
+      id: 'spa',
+      name: 'Keycloak application',
+      public: true,
+      redirectURIs: [`${origin}/`],
+      postLogoutRedirectURIs: [`${origin}/bye`],
+    }
+    return startProvider({ sessions: {}, staticClients: [client] }, origins, { web })
   }
 
   const settingsFor = ({ issuer }: RunningProvider, responseMode: string): Settings => ({
@@ -87,7 +94,7 @@ describe('keycloak-js in Chromium, with its option oidcProvider', function () {
   }
 
   for (const responseMode of ['fragment', 'query']) {
-    it(`logs in with response_mode=${responseMode}, and its token request brings credentials`, async () => {
+    it(`logs in with response_mode=${responseMode}, with credentials at the token endpoint, and out`, async () => {
       await using provider = await serve([application.origin], { allowCredentials: true })
       const settings = settingsFor(provider, responseMode)
       const { searchParams } = await leave(settings)
@@ -107,6 +114,9 @@ describe('keycloak-js in Chromium, with its option oidcProvider', function () {
       assert.deepEqual(id.groups, ['admins', 'staff'])
       assert.equal(access.sub, id.sub)
       assert.equal(told.email, 'admin@example.com')
+      const redirectUri = `${application.origin}/bye`
+      await page.evaluate((options) => void window.keycloak.logout(options), { redirectUri })
+      await page.waitForURL(`${redirectUri}*`)
     })
   }
 

@@ -26,9 +26,7 @@ interface OktaAuth {
     getUserInfo(): Promise<Record<string, unknown>>
   }
   tokenManager: { setTokens(tokens: Tokens): void; getTokensSync(): Tokens }
-  getSignOutRedirectUrl(options: { postLogoutRedirectUri: string }): string
-  revokeRefreshToken(): Promise<unknown>
-  revokeAccessToken(): Promise<unknown>
+  signOut(options: { postLogoutRedirectUri: string }): Promise<unknown>
 }
 declare const window: { OktaAuth: new (options: object) => OktaAuth; client: OktaAuth }
 
@@ -43,8 +41,14 @@ describe('@okta/okta-auth-js in Chromium, with nothing but the issuer', function
     needs(this, [CHROMIUM], INSTALL_CHROMIUM)
     application = await serveApplication(library)
     const { origin } = application
-    const client = { id: 'spa', name: 'Okta application', public: true, redirectURIs: [`${origin}/callback`] }
-    const configuration = { layout: 'okta', staticClients: [client] }
+    const client = {
+      id: 'spa',
+      name: 'Okta application',
+      public: true,
+      redirectURIs: [`${origin}/callback`],
+      postLogoutRedirectURIs: [`${origin}/bye`],
+    }
+    const configuration = { layout: 'okta', sessions: {}, staticClients: [client] }
     provider = await startProvider(configuration, [origin], { path: '/oauth2/default' })
     browser = await startBrowser()
     page = await (await browser.newContext()).newPage()
@@ -113,30 +117,26 @@ describe('@okta/okta-auth-js in Chromium, with nothing but the issuer', function
     assert.deepEqual([told.email, told.groups], ['admin@example.com', ['admins', 'staff']])
   })
 
-  it('makes the address to sign out at from the issuer', async () => {
-    const home = `${application.origin}/`
-    const address = await page.evaluate(
-      (postLogoutRedirectUri) => window.client.getSignOutRedirectUrl({ postLogoutRedirectUri }),
-      home,
-    )
-    const { origin, pathname, searchParams } = new URL(address)
-    assert.equal(`${origin}${pathname}`, `${provider.issuer}/v1/logout`)
-    assert.equal(searchParams.get('post_logout_redirect_uri'), home)
-    assert.ok(searchParams.get('id_token_hint'))
-  })
-
-  it('takes its tokens back, as at a sign-out', async () => {
-    const spent = await page.evaluate(async () => {
-      const { client } = window
-      const { accessToken, refreshToken } = client.tokenManager.getTokensSync()
-      await client.revokeRefreshToken()
-      await client.revokeAccessToken()
+  it('signs out: takes its tokens back, ends the session and returns', async () => {
+    const { access, refresh } = await page.evaluate(() => {
+      const { accessToken, refreshToken } = window.client.tokenManager.getTokensSync()
       return { access: accessToken.accessToken, refresh: refreshToken.refreshToken }
     })
-    const told = await fetch(`${provider.issuer}/v1/userinfo`, { headers: { authorization: `Bearer ${spent.access}` } })
+    const asked = page.waitForRequest((request) => request.url().startsWith(`${provider.issuer}/v1/logout?`))
+    const postLogoutRedirectUri = `${application.origin}/bye`
+    await page.evaluate((options) => void window.client.signOut(options), { postLogoutRedirectUri })
+    assert.ok(new URL((await asked).url()).searchParams.get('id_token_hint'))
+    await page.waitForURL(`${postLogoutRedirectUri}*`)
+    const told = await fetch(`${provider.issuer}/v1/userinfo`, { headers: { authorization: `Bearer ${access}` } })
     assert.equal(told.status, 401)
-    const form = { grant_type: 'refresh_token', client_id: 'spa', refresh_token: spent.refresh }
+    const form = { grant_type: 'refresh_token', client_id: 'spa', refresh_token: refresh }
     const refused = await fetch(`${provider.issuer}/v1/token`, { method: 'POST', body: new URLSearchParams(form) })
     assert.equal(((await refused.json()) as { error: string }).error, 'invalid_grant')
+    // The session is over as well: the password is asked for.
+    await page.goto(`${application.origin}/`)
+    await open()
+    await page.evaluate(() => void window.client.token.getWithRedirect())
+    await logInAs(page, 'viewer')
+    await page.waitForURL(`${application.origin}/callback?*`)
   })
 })

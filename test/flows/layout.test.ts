@@ -26,6 +26,7 @@ const endpoints: [member: string, dex: string, okta: string][] = [
   ['device_authorization_endpoint', '/device/code', '/v1/device/authorize'],
   ['introspection_endpoint', '/token/introspect', '/v1/introspect'],
   ['revocation_endpoint', '/token/revoke', '/v1/revoke'],
+  ['end_session_endpoint', '/logout', '/v1/logout'],
 ]
 
 describe('layout: okta', () => {
@@ -117,6 +118,21 @@ describe('layout: okta', () => {
       device_code: String(answer.json().device_code),
     }
     assert.equal(errorOf(await server.post('/v1/token', form, device)), '400 authorization_pending')
+  })
+
+  it('logs out, and returns to the client, at the path of the layout', async () => {
+    const returnTo = `${web.redirectUri}/bye`
+    const entry = { id: web.id, secret: web.secret, name: 'Web', redirectURIs: [web.redirectUri] }
+    await using own = await startServer(
+      { ...okta, sessions: {}, staticClients: [{ ...entry, postLogoutRedirectURIs: [returnTo] }] },
+      { path: '/oauth2/default' },
+    )
+    const { browser, tokens } = await logIn(own)
+    const query = { id_token_hint: tokens.id_token, post_logout_redirect_uri: returnTo, state: 'bye' }
+    const answer = await browser.follow(own.url(`/v1/logout?${new URLSearchParams(query)}`))
+    assert.equal(answer.location, `${returnTo}?state=bye`)
+    const silent = startLogin(own, { params: { prompt: 'none' } })
+    assert.equal(answerAt(await browser.follow(silent.url)).error, 'login_required')
   })
 
   it('takes other methods as at the path of Dex', async () => {
