@@ -89,7 +89,7 @@ function authenticationClaims({ login, withAuthTime, wanted, acrAsked }: ClaimsR
   // "0" is the standard's word for a login of which no level is vouched for (OpenID Connect Core, 2).
   const level = acr ?? (acrAsked || wanted?.acr ? '0' : undefined)
   return {
-    ...(withAuthTime && { auth_time: login.authTime }),
+    ...((withAuthTime || wanted?.auth_time) && { auth_time: login.authTime }),
     ...(level !== undefined && { acr: level }),
     ...(amr && amr.length > 0 && { amr }),
   }

@@ -81,6 +81,7 @@ describe('claims', () => {
       name: 'Jane Doe',
     })
     assert.deepEqual(claimsOf('openid', full, { acrAsked: true }), { aud: 'web', acr: '0' })
+    assert.deepEqual(claimsOf('openid', full, { wanted: { auth_time: {} } }), { aud: 'web', auth_time: 900 })
     assert.deepEqual(claimsOf('openid', { ...full, authentication: { amr: [] } }), { aud: 'web' })
   })
 
