@@ -118,7 +118,7 @@ const doubtful = (uri: string, isPublic: boolean, httpsLoopback: boolean): strin
   const url = new URL(uri)
   if (url.hash !== '') return 'has a fragment, which is not allowed in a redirect URI (RFC 6749, 3.1.2)'
   if (url.protocol === 'https:' && url.hostname === 'localhost' && !(isPublic && httpsLoopback)) {
-    const any = isPublic ? ', and a public client may then use any port' : ''
+    const any = isPublic ? ', and a public client may then use any port; httpsLoopback takes it as it is' : ''
     return `is https on localhost, where command lines listen without TLS: write http://localhost${url.port === '' ? '' : `:${url.port}`}${url.pathname}${any}`
   }
   if (url.hostname.includes('*') || url.pathname.includes('*'))
