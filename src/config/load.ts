@@ -11,14 +11,16 @@ import { createReport, type Fault, type Report } from './report.ts'
 import { readClients } from './rules/clients.ts'
 import { misplacedConnectorKey, readConnectors } from './rules/connectors.ts'
 import { readFrontend } from './rules/frontend.ts'
+import { readGrants } from './rules/grants.ts'
 import { checkIssuer } from './rules/issuer.ts'
 import { checkGrpc, type Flags, readTelemetry, readWeb } from './rules/listeners.ts'
 import { readLogger } from './rules/logging.ts'
 import { readPasswords } from './rules/passwords.ts'
 import { readSessions } from './rules/sessions.ts'
 import { readLayout } from './rules/shapes.ts'
+import { checkClientAlgorithms, readSigner } from './rules/signer.ts'
 import { readStorage } from './rules/storage.ts'
-import { readExpiry, readOauth2, readSigner } from './rules/tokens.ts'
+import { readExpiry, readPkce } from './rules/tokens.ts'
 import { reportProblem } from './section.ts'
 import type { Settings } from './settings.ts'
 import { shape } from './shape.ts'
@@ -146,6 +148,7 @@ const settle = async (understood: Understood, options: LoadOptions, reading: Rea
   const connectors = local ? [...listed.filter(({ id }) => id !== 'local'), local] : listed
   const sessions = readSessions(understood, reading)
   checkGrpc(understood.grpc ?? {}, flags, reading)
+  checkClientAlgorithms(understood.staticClients ?? [], understood.signer, reading)
   return {
     issuer,
     web,
@@ -161,10 +164,15 @@ const settle = async (understood: Understood, options: LoadOptions, reading: Rea
         reading,
       ),
       ...readLayout(understood, reading),
-      ...readOauth2(understood.oauth2 ?? {}, reading),
+      ...readGrants(
+        understood.oauth2 ?? {},
+        connectors.map(({ id }) => id),
+        reading,
+      ),
+      ...readPkce(understood.oauth2 ?? {}, reading),
       ...readExpiry(expiry, reading),
       ...(sessions && { sessions: true }),
-      signer: readSigner(understood.signer, expiry, reading),
+      signer: await readSigner(understood.signer, expiry, reading),
     },
     login: {
       connectors,
@@ -184,9 +192,6 @@ const checkSwitches = ({ report, env }: Reading): void => {
     if (invalid !== undefined)
       report.environment(name, `must be true or false; ${on} is taken instead of "${invalid}"`, 'warning')
   }
-  const credentials = 'DEX_CLIENT_CREDENTIAL_GRANT_ENABLED_BY_DEFAULT'
-  if (readSwitch(credentials, env).on)
-    report.environment(credentials, 'has no effect: that grant is not built yet', 'warning')
 }
 
 /** What is a fault and what a warning, in the order of the file. */

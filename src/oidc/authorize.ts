@@ -7,6 +7,14 @@ import type { WantedClaims } from '../login/wanted-claims.ts'
 import { ClaimsFault, readClaims } from './claims-request.ts'
 import type { ClientOptions, OidcOptions } from './options.ts'
 import { outOfBand, redirectAllowed } from './redirects.ts'
+import {
+  bringsCode,
+  bringsIdToken,
+  bringsTokens,
+  grantTypeOf,
+  servedResponseTypes,
+  spelledOut,
+} from './response-types.ts'
 import { scopeFaults, splitScopes } from './scopes.ts'
 
 export type AuthorizationParams = Record<string, string>
@@ -26,6 +34,8 @@ export type Mode = (typeof modes)[keyof typeof modes]
 export interface AcceptedRequest {
   client: ClientOptions
   redirectUri: string
+  /** What connectors have to allow. */
+  grantType: string
   /** As the client asked for them. */
   scopes: string[]
   /** What is asked for beyond the scopes. */
@@ -59,12 +69,13 @@ export type Judgement =
   | ({ accepted: true } & AcceptedRequest)
   /** Nowhere to return to: a page. */
   | { accepted: false; status: number; message: string; next: string }
-  /** The client is told (RFC 6749, 4.1.2.1). */
+  /** The client is told (RFC 6749, 4.1.2.1 and 4.2.2.1). */
   | ({ accepted: false; error: string; description: string } & ErrorReturn)
 
 export interface JudgeContext {
   clients: ReadonlyMap<string, ClientOptions>
   pkce: OidcOptions['pkce']
+  responseTypes: OidcOptions['responseTypes']
   /** `sub` of a token of ours that may serve as `id_token_hint`; it may have expired. */
   hintedSubject(token: string): Promise<string | undefined>
 }
@@ -93,9 +104,10 @@ export async function judgeAuthorization(
   if (repeated.includes('redirect_uri') || !redirectAllowed(client, redirectUri)) {
     return page(unregistered(client, redirectUri))
   }
+  const { response_mode: _, ...others } = params
   const returnTo = {
     redirectUri,
-    mode: modeOf(repeated.includes('response_mode') ? {} : params, redirectUri),
+    mode: modeOf(repeated.includes('response_mode') ? others : params, redirectUri),
     state: repeated.includes('state') ? undefined : params.state,
   }
   const refused = ([error, description]: Fault): Judgement => ({ accepted: false, ...returnTo, error, description })
@@ -129,13 +141,16 @@ function faultOf(params: AuthorizationParams, client: ClientOptions, context: Ju
   return (
     challengeFault(params, client, context.pkce) ??
     scopeFault(params, client, context) ??
-    responseTypeFault(params) ??
+    responseTypeFault(params, context) ??
     promptFault(params) ??
     claimsFault(params)
   )
 }
 
-/** RFC 7636, 4.4.1; public clients always need it (RFC 9700, 2.1.1). */
+/**
+ * RFC 7636, 4.4.1; public clients always need it (RFC 9700, 2.1.1). What brings no code has nothing that a challenge would
+ * protect.
+ */
 function challengeFault(
   params: AuthorizationParams,
   client: ClientOptions,
@@ -144,7 +159,9 @@ function challengeFault(
   const { code_challenge: challenge, code_challenge_method: method } = params
   if (challenge === undefined) {
     if (method !== undefined) return ['invalid_request', 'code_challenge_method without code_challenge']
-    if (needsChallenge(client, pkce)) return ['invalid_request', 'PKCE is required: code_challenge must be sent']
+    const withoutCode = params.response_type !== undefined && !bringsCode(spelledOut(params.response_type))
+    if (needsChallenge(client, pkce) && !withoutCode)
+      return ['invalid_request', 'PKCE is required: code_challenge must be sent']
     return undefined
   }
   if (!pkce.methods.includes((method ?? 'plain') as 'S256')) {
@@ -168,12 +185,26 @@ function scopeFault(params: AuthorizationParams, client: ClientOptions, { client
   return undefined
 }
 
-function responseTypeFault({ response_type: type }: AuthorizationParams): Fault | undefined {
+function responseTypeFault(
+  { response_type: type, response_mode: mode, redirect_uri: redirectUri, nonce }: AuthorizationParams,
+  { responseTypes }: JudgeContext,
+): Fault | undefined {
   if (type === undefined) return ['invalid_request', 'No response_type provided']
-  const words = [...new Set(type.split(/\s+/))]
-  return words.length === 1 && words[0] === 'code'
-    ? undefined
-    : ['unsupported_response_type', 'the only response type here is "code"']
+  const asked = spelledOut(type)
+  const served = servedResponseTypes(responseTypes)
+  if (!served.includes(asked)) {
+    const listed = served.map((each) => `"${each}"`).join(', ')
+    return ['unsupported_response_type', `the response types here are ${listed || 'none'}`]
+  }
+  if (!bringsTokens(asked)) return undefined
+  if (redirectUri === outOfBand) return ['invalid_request', 'out of band shows a code and nothing else']
+  // OAuth 2.0 Multiple Response Types, 5: queries are logged, and sent on as referrer.
+  if (mode === 'query') return ['invalid_request', 'tokens come by response_mode fragment or form_post, not query']
+  // OpenID Connect Core, 3.2.2.1 and 3.3.2.11: it binds the ID token to this request.
+  if (nonce === undefined && bringsIdToken(asked)) {
+    return ['invalid_request', `response_type "${asked}" requires a nonce`]
+  }
+  return undefined
 }
 
 const prompts: ReadonlySet<string> = new Set<Prompt>(['none', 'login', 'consent', 'select_account'])
@@ -201,11 +232,14 @@ function claimsFault({ claims, acr_values: levels }: AuthorizationParams): Fault
   }
 }
 
-/** A mode that is not known is passed over, as in Dex. */
-function modeOf({ response_mode: mode }: AuthorizationParams, redirectUri: string): Mode {
+/**
+ * A mode that is not known is passed over, as in Dex. What brings tokens, or would, is answered in the fragment, errors as
+ * well (OAuth 2.0 Multiple Response Types, 5).
+ */
+function modeOf({ response_mode: mode, response_type: type = '' }: AuthorizationParams, redirectUri: string): Mode {
   if (redirectUri === outOfBand) return modes.outOfBand
   if (mode === 'form_post') return modes.formPost
-  return mode === 'fragment' ? modes.fragment : modes.query
+  return mode === 'fragment' || bringsTokens(spelledOut(type)) ? modes.fragment : modes.query
 }
 
 function accept(
@@ -215,7 +249,8 @@ function accept(
   hintedSubject: string | undefined,
 ): Judgement {
   const { redirectUri, mode } = returnTo
-  const { state, nonce, ui_locales, max_age: maxAge } = params
+  const { state, nonce, ui_locales, max_age: maxAge, response_type: asked = '' } = params
+  const responseType = spelledOut(asked)
   const prompts = new Set(promptsOf(params) as Prompt[])
   const wanted = readClaims(params.claims, params.acr_values)
   return {
@@ -223,6 +258,7 @@ function accept(
     client,
     redirectUri,
     returnTo,
+    grantType: grantTypeOf(responseType),
     scopes: splitScopes(params.scope),
     ...(wanted && { wanted }),
     askApproval: prompts.has('consent') || params.approval_prompt === 'force',
@@ -236,7 +272,7 @@ function accept(
     params: {
       client_id: client.id,
       redirect_uri: redirectUri,
-      response_type: 'code',
+      response_type: responseType,
       scope: 'openid',
       response_mode: mode,
       ...(state !== undefined && { state }),

@@ -1,5 +1,6 @@
 /** The discovery document (OpenID Connect Discovery 1.0, 4), with Dex's members in Dex's order. */
 import type { OidcOptions } from './options.ts'
+import { servedResponseTypes, spelledOut } from './response-types.ts'
 import { listedScopes } from './scopes.ts'
 
 /** Paths below the issuer, as Dex has them; revocation is ours (RFC 7009). */
@@ -47,8 +48,8 @@ export function layoutAliases({ issuer, layout }: Pick<OidcOptions, 'issuer' | '
 
 const clientAuthentication = ['client_secret_basic', 'client_secret_post']
 
-export function discoveryDocument(options: OidcOptions, algorithm: string): object {
-  const { issuer, grantTypes, pkce, sessions } = options
+export function discoveryDocument(options: OidcOptions, algorithms: readonly string[]): object {
+  const { issuer, grantTypes, responseTypes, pkce, sessions } = options
   const base = issuer.replace(/\/$/, '')
   const aliases = layoutAliases(options)
   const at = (path: string): string => `${base}${aliases.get(path) ?? path}`
@@ -69,10 +70,10 @@ export function discoveryDocument(options: OidcOptions, algorithm: string): obje
       frontchannel_logout_session_supported: true,
     }),
     grant_types_supported: grantTypes.toSorted(),
-    response_types_supported: ['code'],
+    response_types_supported: listedResponseTypes(responseTypes),
     response_modes_supported: ['query', 'fragment', 'form_post'],
     subject_types_supported: ['public'],
-    id_token_signing_alg_values_supported: [algorithm],
+    id_token_signing_alg_values_supported: algorithms,
     code_challenge_methods_supported: pkce.methods,
     scopes_supported: listedScopes,
     token_endpoint_auth_methods_supported: clientAuthentication,
@@ -103,3 +104,7 @@ export function discoveryDocument(options: OidcOptions, algorithm: string): obje
     authorization_response_iss_parameter_supported: true,
   }
 }
+
+/** What is configured, as Dex lists it, with all that it lets clients ask for. */
+const listedResponseTypes = (configured: readonly string[]): string[] =>
+  [...new Set([...configured.map(spelledOut), ...servedResponseTypes(configured)])].sort()

@@ -1,4 +1,6 @@
 import type { Layout } from './discovery.ts'
+import type { VaultOptions } from './keys/vault.ts'
+import type { LocalAlgorithm } from './keys.ts'
 
 /** Names as an application accepts them. */
 export interface NameRule {
@@ -44,6 +46,10 @@ export interface ClientOptions {
   preferredUsername?: NameRule
   /** A public client's `https://localhost/…` stands for http on loopback as well. */
   httpsLoopback?: boolean
+  /** What its tokens are signed with; absent: the default of the signer. */
+  signingAlgorithm?: LocalAlgorithm
+  /** Groups in tokens of the client credentials grant, which stand for the client itself. */
+  ownGroups?: string[]
 }
 
 /** All durations in seconds. */
@@ -64,13 +70,21 @@ export interface OidcOptions {
   layout: Layout
   /** Introspection at a path of the layout also takes its parameters from the query, which ends up in logs of proxies. */
   introspectionQuery?: boolean
-  /** Grant types that the token endpoint serves. */
+  /** Grant types that the token endpoint serves; `implicit` stands for tokens of the authorization endpoint. */
   grantTypes: string[]
+  /** As configured; see `servedResponseTypes` for what that lets clients ask for. */
+  responseTypes: string[]
+  /** Id of the connector that answers the password grant. */
+  passwordConnector?: string
   pkce: { enforce: boolean; methods: ('S256' | 'plain')[] }
   /** Seconds. */
   lifetimes: { tokens: number; authRequests: number; deviceRequests: number }
   refreshTokens: RefreshTokenOptions
   /** Whether there are single sign-on sessions, which clients can be told the end of. */
   sessions?: boolean
-  signer: { algorithm: 'RS256' | 'ES256'; rotationPeriod: number }
+  signer: SignerOptions
 }
+
+export type SignerOptions =
+  /** `rotationPeriod` in seconds. */
+  { type: 'local'; algorithm: LocalAlgorithm; rotationPeriod: number } | ({ type: 'vault' } & VaultOptions)

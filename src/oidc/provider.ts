@@ -1,6 +1,13 @@
 /** The engine, configured: oidc-provider behind Dex's paths, with our dialect, storing through the unit of the request. */
 import { generateKeyPairSync, randomBytes } from 'node:crypto'
-import { type Configuration, errors, interactionPolicy, type KoaContextWithOIDC, Provider } from 'oidc-provider'
+import {
+  type Configuration,
+  errors,
+  interactionPolicy,
+  type KoaContextWithOIDC,
+  Provider,
+  type ResponseType,
+} from 'oidc-provider'
 import type { Logger } from '../lib/logger.ts'
 import type { ConnectorData } from '../login/connector-data.ts'
 import type { Connectors } from '../login/connectors.ts'
@@ -9,6 +16,7 @@ import type { Audit } from '../telemetry/audit.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { adapterOf } from './adapter.ts'
 import { modes } from './authorize.ts'
+import { addClientCredentials, clientCredentialsGrant } from './client-credentials.ts'
 import { deviceGrant } from './device.ts'
 import { applyDialect } from './dialect/index.ts'
 import { type FoundToken, touch } from './dialect/refresh-token.ts'
@@ -18,15 +26,17 @@ import { groupsFault } from './groups-claim.ts'
 import type { IssuedTokens } from './issued.ts'
 import type { SigningKeys } from './keys.ts'
 import type { ClientOptions, OidcOptions } from './options.ts'
+import { addPasswordGrant, type PasswordContext, passwordGrant } from './password.ts'
 import { answerAddress, redirectTo } from './redirects.ts'
 import { LoginEnded, Outage, refreshSource } from './refresh.ts'
+import { engineResponseTypes, implicitGrant } from './response-types.ts'
 import { peerOf } from './scopes.ts'
 import { currentState, type GrantSource, stateOf } from './state.ts'
 import { encodeSubject } from './subject.ts'
 
 export type { Provider }
 
-export interface ProviderContext {
+export interface ProviderContext extends Pick<PasswordContext, 'flow' | 'limits' | 'addressOf'> {
   options: OidcOptions
   clients: ReadonlyMap<string, ClientOptions>
   keys: SigningKeys
@@ -63,15 +73,25 @@ export function openProvider(context: ProviderContext): Provider {
   if (options.grantTypes.includes(exchangeGrant)) {
     addTokenExchange(provider, { connectors, clients, log, lifetime: options.lifetimes.tokens })
   }
+  if (options.grantTypes.includes(passwordGrant) && options.passwordConnector !== undefined) {
+    const { passwordConnector: connectorId } = options
+    addPasswordGrant(provider, { ...context, connectorId, mayRefresh: () => mayRefresh(context) })
+  }
+  if (options.grantTypes.includes(clientCredentialsGrant)) addClientCredentials(provider, { clients })
+  // RFC 9207, 2: in every answer; the engine leaves it out beside an ID token.
+  const withIssuer = (payload: Record<string, unknown>) => textsOf({ ...payload, iss: options.issuer })
   for (const place of ['query', 'fragment'] as const) {
     provider.registerResponseMode(modes[place], (ctx, uri, payload) => {
-      redirectTo(ctx, answerAddress(uri, textsOf(payload), place))
+      redirectTo(ctx, answerAddress(uri, withIssuer(payload), place))
     })
   }
-  provider.registerResponseMode(modes.formPost, (ctx, uri, payload) => answers.post(ctx, uri, textsOf(payload)))
+  provider.registerResponseMode(modes.formPost, (ctx, uri, payload) => answers.post(ctx, uri, withIssuer(payload)))
   provider.registerResponseMode(modes.outOfBand, (ctx, _uri, payload) => answers.copy(ctx, textsOf(payload)))
   provider.on('server_error', (_ctx, error) => log.error('unexpected failure', { err: error }))
-  provider.on('grant.success', (ctx) => accountForTokens(ctx, context))
+  provider.on('grant.success', (ctx) => accountForTokens(ctx, String(ctx.oidc.params?.grant_type), context))
+  provider.on('authorization.success', (ctx) => {
+    if (stateOf(ctx).source) accountForTokens(ctx, implicitGrant, context)
+  })
   for (const event of refusals) {
     provider.on(event as 'grant.error', (ctx, error) => accountForRefusal(ctx, error, context))
   }
@@ -80,7 +100,7 @@ export function openProvider(context: ProviderContext): Provider {
 
 function configurationOf(context: ProviderContext): Configuration {
   const { options, clients, answers } = context
-  const { grantTypes, lifetimes, refreshTokens } = options
+  const { grantTypes, responseTypes, lifetimes, refreshTokens } = options
   return {
     adapter: adapterOf,
     // Only a check at the start of the engine: keys that sign and are published are ours, see keys.ts.
@@ -89,7 +109,7 @@ function configurationOf(context: ProviderContext): Configuration {
     clientDefaults: { id_token_signed_response_alg: 'ES256' },
     scopes: ['openid'],
     claims: { openid: ['sub'] },
-    responseTypes: ['code'],
+    responseTypes: engineResponseTypes(responseTypes) as ResponseType[],
     subjectTypes: ['public'],
     clientAuthMethods: ['none', 'client_secret_basic', 'client_secret_post'],
     conformIdTokenClaims: false,
@@ -132,7 +152,7 @@ function configurationOf(context: ProviderContext): Configuration {
     loadExistingGrant: (ctx) => grantFor(ctx),
     findAccount: async (_ctx, accountId, token) => {
       if (token?.kind === 'RefreshToken') await renew(token as FoundToken, context)
-      else if (token?.kind === 'AuthorizationCode') stillAllowed(token, 'authorization_code', context)
+      else if (token?.kind === 'AuthorizationCode') stillAllowed(token, codeGrantType(), context)
       else if (token?.kind === 'DeviceCode') stillAllowed(token, deviceGrant, context)
       return { accountId, claims: async () => ({ sub: accountId }) }
     },
@@ -191,6 +211,9 @@ async function renew(token: FoundToken, context: ProviderContext): Promise<void>
   }
 }
 
+/** What the connector had to allow when the code was made. */
+const codeGrantType = (): string => (currentState().source?.hybrid ? implicitGrant : 'authorization_code')
+
 /** The operator may have taken the connector away since the login. */
 function stillAllowed(token: { clientId?: string | undefined }, grantType: string, context: ProviderContext): void {
   const { source } = currentState()
@@ -236,10 +259,13 @@ function accountForRefusal(
   if (secret && id !== undefined) audit({ type: 'client_refused', client_id: id, reason: reason ?? told.error })
 }
 
-function accountForTokens(ctx: KoaContextWithOIDC, { audit, metrics }: ProviderContext): void {
+function accountForTokens(
+  ctx: KoaContextWithOIDC,
+  grantType: string,
+  { audit, metrics }: Pick<ProviderContext, 'audit' | 'metrics'>,
+): void {
   const { source } = stateOf(ctx)
-  const { client, params } = ctx.oidc
-  const grantType = String(params?.grant_type)
+  const { client } = ctx.oidc
   metrics.tokensIssued(grantType)
   if (!source || !client) return
   const event = { client_id: client.clientId, scopes: shown(source), ...personOfSource(source) }
@@ -254,8 +280,11 @@ const shown = ({ scopes }: GrantSource): string[] => scopes.filter((scope) => pe
 
 function personOfSource({ login }: GrantSource) {
   const { connectorId, identity } = login
+  const sub = encodeSubject(identity.userId, connectorId)
+  // The client itself.
+  if (connectorId === '') return { sub }
   return {
-    sub: encodeSubject(identity.userId, connectorId),
+    sub,
     connector_id: connectorId,
     user_id: identity.userId,
     ...(identity.email !== undefined && { email: identity.email }),

@@ -11,7 +11,6 @@ import { openSessions } from '../login/sessions.ts'
 import { openStashes } from '../login/stash.ts'
 import { openWaiting } from '../login/waiting.ts'
 import { openIssuedTokens } from '../oidc/issued.ts'
-import { openSigningKeys } from '../oidc/keys.ts'
 import { openLogoutNotices } from '../oidc/logout-notices.ts'
 import { openProvider } from '../oidc/provider.ts'
 import { openSessionEnder } from '../oidc/session-end.ts'
@@ -27,6 +26,7 @@ import { clientAddress } from './client-address.ts'
 import { cors as corsOf } from './cors.ts'
 import { openDocuments } from './documents.ts'
 import { openFront } from './front.ts'
+import { openKeys } from './keys.ts'
 import { onlyWhatWasPassed, routing } from './middleware/routing.ts'
 import { serve } from './middleware/serve.ts'
 import type { ServerOptions } from './options.ts'
@@ -70,14 +70,8 @@ export async function openApp(context: AppContext): Promise<App> {
     return { id, issuer, log: connectorLog, http, measure, now }
   }
 
-  const keys = await openSigningKeys({
-    driver,
-    sealer,
-    options: { ...oidc.signer, tokenLifetime: Math.max(0, oidc.lifetimes.tokens) },
-    log,
-    audit,
-    now,
-  })
+  const { keys, upstream: signer } = await openKeys(context, now)
+  if (signer) upstreams.push(signer)
   const connectors = await openConnectors(login.connectors, {
     folder: login.folder,
     contextFor,
@@ -116,6 +110,7 @@ export async function openApp(context: AppContext): Promise<App> {
   const issued = openIssuedTokens({ keys, driver, issuer, hasEnded: ender.hasEnded, now })
   const addressOf = clientAddress(web.clientAddress)
   const answers = openAnswers({ pages, log })
+  const limits = openLimits()
   const provider = openProvider({
     options: oidc,
     clients,
@@ -124,6 +119,9 @@ export async function openApp(context: AppContext): Promise<App> {
     connectors,
     connectorData,
     hasEnded: ender.hasEnded,
+    flow,
+    limits,
+    addressOf: (request) => addressOf(request.socket.remoteAddress, request.headers),
     answers,
     audit,
     metrics,
@@ -147,7 +145,7 @@ export async function openApp(context: AppContext): Promise<App> {
     ...(sessions && { sessions }),
     ender,
     waiting: openWaiting({ driver, now }),
-    limits: openLimits(),
+    limits,
     pages,
     driver,
     audit,
@@ -181,8 +179,8 @@ export async function openApp(context: AppContext): Promise<App> {
     async close() {
       await notices.close()
       await connectors.close()
-      await Promise.all(upstreams.map((upstream) => upstream.close()))
       await keys.close()
+      await Promise.all(upstreams.map((upstream) => upstream.close()))
     },
   }
 }

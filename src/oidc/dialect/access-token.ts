@@ -4,9 +4,10 @@
  */
 import type { AccessToken as EngineToken, Provider } from 'oidc-provider'
 import { revokeToken } from '../adapter.ts'
-import { type RuledClients, tellsAuthTime, tokenClaims, tokenIdOf } from '../claims.ts'
+import { tellsAuthTime, tokenClaims, tokenIdOf } from '../claims.ts'
 import { clientOf, type IssuedTokens } from '../issued.ts'
 import type { SigningKeys } from '../keys.ts'
+import type { ClientOptions } from '../options.ts'
 import { currentState } from '../state.ts'
 import { presentedHandle } from './context.ts'
 import { rememberGrantOf } from './grant.ts'
@@ -15,7 +16,7 @@ export interface TokenContext {
   keys: SigningKeys
   issued: IssuedTokens
   issuer: string
-  clients: RuledClients
+  clients: ReadonlyMap<string, ClientOptions>
   /** Seconds that ID and access tokens live. */
   lifetime: number
 }
@@ -46,7 +47,7 @@ export function accessTokenOf(provider: Provider, { keys, issued, issuer, client
         clientId: this.clientId!,
         clients,
         login: source.login,
-        scopes: this.scopes,
+        scopes: source.kind === 'implicit' ? new Set(source.scopes) : this.scopes,
         nonce: source.nonce,
         sid: source.sid,
         wanted: source.wanted?.userinfo,
@@ -57,7 +58,10 @@ export function accessTokenOf(provider: Provider, { keys, issued, issuer, client
         jti: state.code && tokenIdOf(state.code, 'access'),
       })
       Object.assign(this, { jti: claims.jti, iat: claims.iat, exp: claims.exp })
-      state.accessToken = await keys.sign(claims)
+      const algorithm = clients.get(this.clientId!)?.signingAlgorithm
+      state.accessToken = await keys.sign(claims, { algorithm })
+      // The engine would tell the client `openid` alone; what was asked for need not be told (RFC 6749, 4.2.2).
+      if (source.kind === 'implicit') delete this.scope
       this.emit('issued')
       return state.accessToken
     }

@@ -3,6 +3,7 @@ import type { Provider } from 'oidc-provider'
 import type { Audit } from '../../telemetry/audit.ts'
 import { layoutAliases } from '../discovery.ts'
 import type { ClientOptions, OidcOptions } from '../options.ts'
+import { engineResponseTypes } from '../response-types.ts'
 import { accessTokenOf, type TokenContext } from './access-token.ts'
 import { clientOf } from './client.ts'
 import { authorizationCodeOf } from './code.ts'
@@ -24,11 +25,11 @@ export function applyDialect(
   provider: Provider,
   { options, clients, keys, issued, hasEnded, audit }: DialectContext,
 ): void {
-  const { issuer, lifetimes, grantTypes, refreshTokens, pkce, introspectionQuery } = options
+  const { issuer, lifetimes, grantTypes, responseTypes, refreshTokens, pkce, introspectionQuery } = options
   const tokens: TokenContext = { keys, issued, issuer, clients, lifetime: lifetimes.tokens }
   const models = {
     OIDCContext: contextOf(provider, { clients, grantTypes, introspectionQuery, aliases: layoutAliases(options) }),
-    Client: clientOf(provider, { clients, grantTypes }),
+    Client: clientOf(provider, { clients, grantTypes, responseTypes: engineResponseTypes(responseTypes) }),
     Session: sessionOf(provider),
     Grant: grantOf(provider),
     AuthorizationCode: authorizationCodeOf(provider, { audit, tokenLifetime: lifetimes.tokens }),

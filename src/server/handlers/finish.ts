@@ -9,7 +9,7 @@ import { unmetClaims } from '../../oidc/claims-request.ts'
 import { decideDevice } from '../../oidc/device.ts'
 import { codeLifetime } from '../../oidc/dialect/code.ts'
 import { groupsFault } from '../../oidc/groups-claim.ts'
-import { issueCode } from '../../oidc/issue.ts'
+import { issueAnswer } from '../../oidc/issue.ts'
 import { redirectTo } from '../../oidc/redirects.ts'
 import { stateOf } from '../../oidc/state.ts'
 import { openUnit } from '../../storage/unit.ts'
@@ -95,7 +95,7 @@ export async function grant(ctx: Context, next: Next, services: Services, stash:
   const known = await openSession(ctx, services, stash, login)
   if (purpose.kind === 'device') return finishDevice(ctx, services, stash, known)
   services.stashes.drop(state, jarOf(ctx))
-  await issueCode(ctx, next, purpose.params, { ...known, scopes, wanted, seed: purpose.seed })
+  await issueAnswer(ctx, next, purpose.params, { ...known, scopes, wanted, seed: purpose.seed })
 }
 
 /** The person, or the upstream, said no. */
