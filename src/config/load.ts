@@ -17,6 +17,7 @@ import { checkGrpc, type Flags, readTelemetry, readWeb } from './rules/listeners
 import { readLogger } from './rules/logging.ts'
 import { readPasswords } from './rules/passwords.ts'
 import { readSessions } from './rules/sessions.ts'
+import { readLayout } from './rules/shapes.ts'
 import { checkClientAlgorithms, readSigner } from './rules/signer.ts'
 import { readStorage } from './rules/storage.ts'
 import { readExpiry, readPkce } from './rules/tokens.ts'
@@ -134,7 +135,7 @@ const settle = async (understood: Understood, options: LoadOptions, reading: Rea
   const { flags = {} } = options
   const expiry = understood.expiry ?? {}
   const issuer = checkIssuer(understood.issuer, reading)
-  const web = await readWeb(understood.web ?? {}, flags, reading)
+  const web = await readWeb(understood.web ?? {}, understood.layout, flags, reading)
   const registry = { find: options.connectorTypes, names: options.connectorTypeNames }
   const tokens = readExpiry(expiry, reading)
   const listed = await readConnectors(understood.connectors ?? [], issuer, registry, tokens.refreshTokens, reading)
@@ -164,6 +165,7 @@ const settle = async (understood: Understood, options: LoadOptions, reading: Rea
         tokens,
         reading,
       ),
+      ...readLayout(understood, reading),
       ...readGrants(
         understood.oauth2 ?? {},
         connectors.map(({ id }) => id),

@@ -3,6 +3,8 @@
  * handed on in the engine's own terms, with nothing in it that was not looked at.
  */
 import { hash } from 'node:crypto'
+import type { WantedClaims } from '../login/wanted-claims.ts'
+import { ClaimsFault, readClaims } from './claims-request.ts'
 import type { ClientOptions, OidcOptions } from './options.ts'
 import { outOfBand, redirectAllowed } from './redirects.ts'
 import {
@@ -36,6 +38,8 @@ export interface AcceptedRequest {
   grantType: string
   /** As the client asked for them. */
   scopes: string[]
+  /** What is asked for beyond the scopes. */
+  wanted?: WantedClaims
   /** For the engine. */
   params: AuthorizationParams
   /** The person has to approve even where the operator switched that off. */
@@ -91,6 +95,8 @@ export async function judgeAuthorization(
     }),
   )
   const client = context.clients.get(params.client_id ?? '')
+  // RFC 6749, 3.3.
+  if (client?.defaultScopes && params.scope === undefined) params.scope = client.defaultScopes.join(' ')
   if (!client || repeated.includes('client_id')) {
     return page(`Invalid client_id: no application of the name "${clip(params.client_id ?? '')}" is registered here.`)
   }
@@ -136,7 +142,8 @@ function faultOf(params: AuthorizationParams, client: ClientOptions, context: Ju
     challengeFault(params, client, context.pkce) ??
     scopeFault(params, client, context) ??
     responseTypeFault(params, context) ??
-    promptFault(params)
+    promptFault(params) ??
+    claimsFault(params)
   )
 }
 
@@ -215,6 +222,16 @@ function promptFault(params: AuthorizationParams): Fault | undefined {
   return maxAge === undefined || /^\d{1,15}$/.test(maxAge) ? undefined : ['invalid_request', 'Invalid max_age value']
 }
 
+function claimsFault({ claims, acr_values: levels }: AuthorizationParams): Fault | undefined {
+  try {
+    readClaims(claims, levels)
+    return undefined
+  } catch (error) {
+    if (error instanceof ClaimsFault) return ['invalid_request', clip(error.message)]
+    throw error
+  }
+}
+
 /**
  * A mode that is not known is passed over, as in Dex. What brings tokens, or would, is answered in the fragment, errors as
  * well (OAuth 2.0 Multiple Response Types, 5).
@@ -235,6 +252,7 @@ function accept(
   const { state, nonce, ui_locales, max_age: maxAge, response_type: asked = '' } = params
   const responseType = spelledOut(asked)
   const prompts = new Set(promptsOf(params) as Prompt[])
+  const wanted = readClaims(params.claims, params.acr_values)
   return {
     accepted: true,
     client,
@@ -242,6 +260,7 @@ function accept(
     returnTo,
     grantType: grantTypeOf(responseType),
     scopes: splitScopes(params.scope),
+    ...(wanted && { wanted }),
     askApproval: prompts.has('consent') || params.approval_prompt === 'force',
     prompts,
     ...(maxAge !== undefined && { maxAge: Number(maxAge) }),

@@ -1,6 +1,19 @@
 import type { RefreshPolicy } from '../login/options.ts'
+import type { Layout } from './discovery.ts'
 import type { VaultOptions } from './keys/vault.ts'
 import type { LocalAlgorithm } from './keys.ts'
+
+/** Names as an application accepts them. */
+export interface NameRule {
+  /** Without what follows the last `@`. */
+  cutDomain: boolean
+  /** As Kubernetes names things: lower case letters, digits, `-` and `.`. */
+  form: 'as-is' | 'kubernetes'
+  /** Characters, the suffix included. */
+  maxLength?: number
+  /** Letters of a hash of `sub` at the end, so that no two people have one name: whenever, or where the name was changed. */
+  suffix: 'always' | 'changed' | 'never'
+}
 
 /** One entry of `staticClients:`, environment resolved. */
 export interface ClientOptions {
@@ -26,6 +39,14 @@ export interface ClientOptions {
   backchannelLogoutURI?: string
   /** A page of the client that browsers load in a frame at a logout. */
   frontchannelLogoutURI?: string
+  /** Of a request that names none. */
+  defaultScopes?: string[]
+  /** Claim `groups` of somebody without any; absent: `omit`. */
+  groupsClaim?: 'omit' | 'empty' | 'fail'
+  /** How claim `preferred_username` is made; absent: as the upstream says. */
+  preferredUsername?: NameRule
+  /** A public client's `https://localhost/…` stands for http on loopback as well. */
+  httpsLoopback?: boolean
   /** What its tokens are signed with; absent: the default of the signer. */
   signingAlgorithm?: LocalAlgorithm
   /** Groups in tokens of the client credentials grant, which stand for the client itself. */
@@ -55,6 +76,9 @@ export interface OidcOptions {
   /** As configured, to the letter. */
   issuer: string
   clients: ClientOptions[]
+  layout: Layout
+  /** Introspection at a path of the layout also takes its parameters from the query, which ends up in logs of proxies. */
+  introspectionQuery?: boolean
   /** Grant types that the token endpoint serves; `implicit` stands for tokens of the authorization endpoint. */
   grantTypes: string[]
   /** As configured; see `servedResponseTypes` for what that lets clients ask for. */

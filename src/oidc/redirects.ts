@@ -13,13 +13,18 @@ const forbidden = new Set(['javascript:', 'vbscript:', 'data:', 'blob:', 'file:'
  * also its registered loopback addresses on any port (RFC 8252, 7.3), and without any registered one every http address on
  * loopback, as in Dex.
  */
-export function redirectAllowed(client: Pick<ClientOptions, 'public' | 'redirectURIs'>, uri: string): boolean {
+export function redirectAllowed(
+  client: Pick<ClientOptions, 'public' | 'redirectURIs' | 'httpsLoopback'>,
+  uri: string,
+): boolean {
   if (uri === '' || !isRedirectable(uri)) return false
   if (client.redirectURIs.includes(uri)) return true
   if (!client.public) return false
   if (client.redirectURIs.length === 0) return uri === outOfBand || loopbackOf(uri) !== undefined
   const asked = loopbackOf(uri)
-  return asked !== undefined && client.redirectURIs.some((registered) => loopbackOf(registered) === asked)
+  const written = (registered: string) =>
+    client.httpsLoopback ? registered.replace(/^https:\/\/(?=localhost[:/])/i, 'http://') : registered
+  return asked !== undefined && client.redirectURIs.some((registered) => loopbackOf(written(registered)) === asked)
 }
 
 /** Whether a logout may return to `uri`: one that is registered for that, to the letter (RP-Initiated Logout 1.0, 3). */

@@ -7,6 +7,7 @@ import { asFailure, failureTable } from '../login/failures.ts'
 import { connectorScopes } from '../login/flow.ts'
 import { type Login, personOf } from '../login/identity.ts'
 import type { RefreshPolicy } from '../login/options.ts'
+import { coveredScopes } from '../login/wanted-claims.ts'
 import type { Audit } from '../telemetry/audit.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { Flight } from './flights.ts'
@@ -44,7 +45,7 @@ export class LoginEnded extends errors.InvalidGrant {}
  */
 export async function refreshSource(request: RefreshRequest, context: RefreshContext): Promise<GrantSource> {
   const { source, client, policy, held, turns } = request
-  const { login, scopes } = source
+  const { login, scopes, wanted } = source
   const { connectorId, identity } = login
   const { connectors, metrics, audit, log } = context
 
@@ -95,13 +96,20 @@ export async function refreshSource(request: RefreshRequest, context: RefreshCon
     }
     const data = await held.open({ connector, connectorId, userId: identity.userId })
     const known: Identity = { ...identity, ...(data !== undefined && { connectorData: data }) }
-    const { connectorData: next, ...fresh } = await connector.refresh(known, connectorScopes(scopes))
+    const { connectorData: next, ...fresh } = await connector.refresh(
+      known,
+      connectorScopes(coveredScopes(scopes, wanted)),
+    )
     if (fresh.userId !== identity.userId) {
       return refuse('identity_gone', new LoginEnded('the upstream answered for somebody else'))
     }
     const groups = fresh.groups ?? identity.groups
+    // Of the login, which a refresh is none of (OpenID Connect Core, 12.2).
+    const { authentication } = identity
+    const { authentication: _, ...person } = fresh
     const kept = next === undefined ? {} : await keep(next)
-    const now: Login = { ...login, ...kept, identity: { ...fresh, ...(groups && { groups }) } }
+    const current: Identity = { ...person, ...(groups && { groups }), ...(authentication && { authentication }) }
+    const now: Login = { ...login, ...kept, identity: current }
     return { ...source, login: now, checkedAt: asked }
   }
 

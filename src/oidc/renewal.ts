@@ -2,9 +2,11 @@
 import { errors } from 'oidc-provider'
 import type { ConnectorData } from '../login/connector-data.ts'
 import { personOf } from '../login/identity.ts'
+import { coveredScopes } from '../login/wanted-claims.ts'
 import type { StorageDriver } from '../storage/contract.ts'
 import type { FoundToken } from './dialect/refresh-token.ts'
 import type { Flights } from './flights.ts'
+import { groupsFault } from './groups-claim.ts'
 import type { ClientOptions } from './options.ts'
 import { LoginEnded, type RefreshContext, refreshSource } from './refresh.ts'
 import { checkedAt, isDue, policyOf, refusalBySettings } from './refresh-policy.ts'
@@ -61,6 +63,9 @@ export function openRenewal(context: RenewalContext): (token: FoundToken) => Pro
     }
     try {
       state.source = await refreshSource({ source, client, policy, held, turns }, context)
+      const { scopes, wanted } = state.source
+      const fault = groupsFault(state.source.login.identity, coveredScopes(scopes, wanted), client)
+      if (fault !== undefined) throw new errors.InvalidGrant(fault)
     } catch (error) {
       if (error instanceof LoginEnded) {
         await token.destroy()

@@ -1,6 +1,7 @@
 /** What one request carries through the provider; lives in `ctx.state`. */
 import { type KoaContextWithOIDC, Provider } from 'oidc-provider'
 import type { Login } from '../login/identity.ts'
+import type { WantedClaims } from '../login/wanted-claims.ts'
 import type { Unit } from '../storage/unit.ts'
 
 /** What a code, a device grant or a refresh token stands for, and what tokens are made from. */
@@ -14,6 +15,8 @@ export interface GrantSource {
   nonce?: string
   /** The single sign-on session that it was given in: claim `sid`. */
   sid?: string
+  /** What was asked for beyond the scopes. */
+  wanted?: WantedClaims
   /** Where it was given, so that a person can tell their applications apart: the browser, or a device. */
   origin?: { agent?: string; device?: true }
   /** When the upstream last said who the person is, milliseconds since the epoch; absent: at the login. */
@@ -24,6 +27,7 @@ export interface GrantSource {
 export interface FinishedLogin {
   login: Login
   scopes: string[]
+  wanted?: WantedClaims | undefined
   /** What the code is made from, and what makes an answer without a code one that is given once. */
   seed: string
   /** The single sign-on session. */
@@ -47,6 +51,8 @@ export interface RequestState {
   accessToken?: string
   /** A token that somebody asks about or revokes; the engine knows it by `presentedHandle` only. */
   presented?: string
+  /** Below the issuer: the endpoint was called at this path of the layout instead of Dex's. */
+  alias?: string
   /** The client used HTTP Basic. */
   usedBasic?: boolean
   /** The commit of this request was made. */

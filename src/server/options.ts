@@ -10,7 +10,7 @@ export interface WebOptions {
   tls?: { cert: string; key: string; minVersion: 'TLSv1.2' | 'TLSv1.3'; maxVersion?: 'TLSv1.2' | 'TLSv1.3' }
   /** Headers of the operator, by name as written; added to every answer, before ours. */
   headers: Record<string, string>
-  cors: { origins: string[]; headers: string[] }
+  cors: { origins: string[]; headers: string[]; credentials?: boolean }
   /** From which header, and from whom, the address of a client is believed. */
   clientAddress?: { header: string; trustedProxies: string[] }
 }

@@ -21,6 +21,7 @@ describe('a configuration file', () => {
       oidc: {
         issuer: 'https://dex.example.com/dex',
         clients: [],
+        layout: 'dex',
         grantTypes: [
           'authorization_code',
           'refresh_token',

@@ -294,6 +294,24 @@ describe('the engine, as the dialect needs it', () => {
     assert.equal(answer.verification_uri, 'https://elsewhere.example/code_verification')
   })
 
+  it('context.ts: gives the path of a route without the mount, and shows the query of the request', async () => {
+    const seen: unknown[] = []
+    await using engine = await startEngine((provider) => ({
+      OIDCContext: class OIDCContext extends (provider.OIDCContext as unknown as {
+        new (ctx: { query: object }): { urlFor(name: string): string }
+      }) {
+        constructor(ctx: { query: object }) {
+          super(ctx)
+          seen.push(ctx.query)
+        }
+      },
+    }))
+    assert.equal(engine.provider.pathFor('token', { mountPath: '' }), '/token')
+    assert.equal(engine.provider.pathFor('token', { mountPath: '/x' }), '/x/token')
+    await engine.post('/token/introspection?token=t', { token: 't' })
+    assert.deepEqual({ ...(seen[0] as object) }, { token: 't' })
+  })
+
   it('context.ts: refuses what looks like a JWT at introspection and revocation, and asks for anything else', async () => {
     await using engine = await startEngine(noteAll)
     const jwt = 'eyJhbGciOiJFUzI1NiJ9.e30.c2ln'

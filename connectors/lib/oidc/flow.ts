@@ -90,7 +90,7 @@ export function oidcFlow(settings: OidcSettings, context: ConnectorContext): Bro
           ? await complete(found, { ...tokens, claims }, scopes)
           : await during('userinfo', () => userinfo(found, tokens.accessToken, subject))
         const next = { refreshToken, ...tokens }
-        return { ...read(current, claims !== undefined), connectorData: connectorData(next, current) }
+        return { ...read(current, claims !== undefined, identity.groups), connectorData: connectorData(next, current) }
       } catch (error) {
         const known = ownFailure(error)
         if (!known || given === undefined) throw error

@@ -2,6 +2,7 @@
 import { Type } from 'typebox'
 import { listOf, text } from './annotate.ts'
 import { clientExpiry, clientRefresh, connectorRefresh } from './refresh.ts'
+import { claimsKeys } from './shapes.ts'
 import { signingAlgorithm } from './signer.ts'
 import { CONNECTOR_GRANT_TYPES } from './tokens.ts'
 
@@ -33,6 +34,7 @@ export const client = Type.Object({
   trustedPeers: Type.Optional(listOf('Client ids that may ask for tokens with this client as audience.')),
   logoURL: Type.Optional(text('Picture of the client.')),
   allowedConnectors: Type.Optional(listOf('Connector ids that may be used; empty: all.')),
+  ...claimsKeys,
   mfaChain: Type.Optional(listOf('Authenticators that a login needs.')),
   ssoSharedWith: Type.Optional(listOf('Client ids that share a session with this one, or `*`.')),
   postLogoutRedirectURIs: Type.Optional(listOf('Addresses that a logout may return to.')),

@@ -1,6 +1,7 @@
 /** Keys of how the server listens, looks, measures and logs. */
 import { Type } from 'typebox'
 import { listOf, text } from './annotate.ts'
+import { corsKeys } from './shapes.ts'
 
 const TLS_VERSIONS = ['1.2', '1.3']
 const tlsVersion = (description: string, shown?: string) =>
@@ -41,6 +42,7 @@ export const web = Type.Object(
     allowedHeaders: Type.Optional(
       listOf('Request headers that those scripts may send.', { 'x-default': '`["Authorization"]`' }),
     ),
+    ...corsKeys,
     clientRemoteIP: Type.Optional(
       Type.Object(
         {

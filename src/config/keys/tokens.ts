@@ -2,6 +2,7 @@
 import { Type } from 'typebox'
 import { duration, listOf, text } from './annotate.ts'
 import { refreshTokens } from './refresh.ts'
+import { introspectionKeys } from './shapes.ts'
 
 export const DEVICE_CODE = 'urn:ietf:params:oauth:grant-type:device_code'
 export const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange'
@@ -60,6 +61,7 @@ export const oauth2 = Type.Object(
         'Id of the connector that answers the password grant, whose clients see the passwords of people: for software that can do no better.',
       ),
     ),
+    ...introspectionKeys,
     pkce: Type.Optional(
       Type.Object(
         {

@@ -4,6 +4,7 @@ import type { ClientOptions, OidcOptions } from '../../oidc/options.ts'
 import type { Part, Reading } from '../reading.ts'
 import { child, readable } from '../report.ts'
 import { readClientTokens } from './refresh.ts'
+import { readClientShapes } from './shapes.ts'
 
 /** What `expiry` says for all clients. */
 type ServerTokens = Pick<OidcOptions, 'lifetimes' | 'refreshTokens'>
@@ -61,7 +62,7 @@ const readClient = (
   }
   const redirectURIs = entry.redirectURIs ?? []
   for (const [index, uri] of redirectURIs.entries()) {
-    const doubt = doubtful(uri, isPublic)
+    const doubt = doubtful(uri, isPublic, entry.httpsLoopback ?? false)
     if (doubt) report.warn(child(child(pointer, 'redirectURIs'), index), doubt)
   }
   for (const key of ['backchannelLogoutURI', 'frontchannelLogoutURI'] as const) {
@@ -76,6 +77,7 @@ const readClient = (
     )
   }
   const tokens = readClientTokens(entry, pointer, server, reading)
+  const shapes = readClientShapes(entry, pointer, reading)
   if (id === undefined) return undefined
   return {
     id,
@@ -92,6 +94,7 @@ const readClient = (
     ...(entry.backchannelLogoutURI && { backchannelLogoutURI: entry.backchannelLogoutURI }),
     ...(entry.frontchannelLogoutURI && { frontchannelLogoutURI: entry.frontchannelLogoutURI }),
     ...(entry.refreshTokenLifetime === 'session' && { sessionBound: true }),
+    ...shapes,
     ...(entry.signingAlgorithm && { signingAlgorithm: entry.signingAlgorithm }),
     ...readOwnGroups(entry, pointer, reading),
     ...tokens,
@@ -134,13 +137,13 @@ const fromEither = (
   return undefined
 }
 
-const doubtful = (uri: string, isPublic: boolean): string | undefined => {
+const doubtful = (uri: string, isPublic: boolean, httpsLoopback: boolean): string | undefined => {
   if (uri === '') return 'is empty: no login can return there'
   if (!URL.canParse(uri)) return undefined
   const url = new URL(uri)
   if (url.hash !== '') return 'has a fragment, which is not allowed in a redirect URI (RFC 6749, 3.1.2)'
-  if (url.protocol === 'https:' && url.hostname === 'localhost') {
-    const any = isPublic ? ', and a public client may then use any port' : ''
+  if (url.protocol === 'https:' && url.hostname === 'localhost' && !(isPublic && httpsLoopback)) {
+    const any = isPublic ? ', and a public client may then use any port; httpsLoopback takes it as it is' : ''
     return `is https on localhost, where command lines listen without TLS: write http://localhost${url.port === '' ? '' : `:${url.port}`}${url.pathname}${any}`
   }
   if (url.hostname.includes('*') || url.pathname.includes('*'))

@@ -50,6 +50,8 @@ export function accessTokenOf(provider: Provider, { keys, issued, issuer, client
         scopes: source.kind === 'implicit' ? new Set(source.scopes) : this.scopes,
         nonce: source.nonce,
         sid: source.sid,
+        wanted: source.wanted?.userinfo,
+        acrAsked: source.wanted?.acr,
         withAuthTime: tellsAuthTime(source),
         lifetime: lifetimes.accessTokens(this.clientId),
         now: Math.floor(Date.now() / 1000),

@@ -24,6 +24,8 @@ export function idTokenOf(provider: Provider, { keys, issuer, clients, lifetimes
         scopes: new Set(source.kind === 'implicit' ? source.scopes : this.scope.split(' ')),
         nonce: source.nonce,
         sid: source.sid,
+        wanted: source.wanted?.idToken,
+        acrAsked: source.wanted?.acr,
         withAuthTime: tellsAuthTime(source),
         lifetime: lifetimes.idTokens(this.client.clientId),
         now: Math.floor(Date.now() / 1000),

@@ -1,6 +1,7 @@
 /** Puts this server's differences in the place of the engine's models; README.md in this folder says what and why. */
 import type { Provider } from 'oidc-provider'
 import type { Audit } from '../../telemetry/audit.ts'
+import { layoutAliases } from '../discovery.ts'
 import type { Flights } from '../flights.ts'
 import { lifetimesOf, longestTokenLife } from '../lifetimes.ts'
 import type { ClientOptions, OidcOptions } from '../options.ts'
@@ -25,11 +26,11 @@ export interface DialectContext extends Omit<TokenContext, 'issuer' | 'lifetimes
 
 export function applyDialect(provider: Provider, context: DialectContext): void {
   const { options, clients, keys, issued, hasEnded, audit, flights } = context
-  const { issuer, grantTypes, responseTypes, pkce } = options
+  const { issuer, grantTypes, responseTypes, pkce, introspectionQuery } = options
   const lifetimes = lifetimesOf(options, clients)
   const tokens: TokenContext = { keys, issued, issuer, clients, lifetimes }
   const models = {
-    OIDCContext: contextOf(provider, { clients, grantTypes }),
+    OIDCContext: contextOf(provider, { clients, grantTypes, introspectionQuery, aliases: layoutAliases(options) }),
     Client: clientOf(provider, { clients, grantTypes, responseTypes: engineResponseTypes(responseTypes) }),
     Session: sessionOf(provider),
     Grant: grantOf(provider),

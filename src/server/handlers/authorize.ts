@@ -8,6 +8,7 @@ import { randomState } from '../../login/random.ts'
 import type { Session } from '../../login/sessions.ts'
 import type { Stash } from '../../login/stash.ts'
 import { type AcceptedRequest, judgeAuthorization } from '../../oidc/authorize.ts'
+import { wantedLevels } from '../../oidc/claims-request.ts'
 import { paths } from '../../oidc/discovery.ts'
 import { redirectTo } from '../../oidc/redirects.ts'
 import { sendPage } from '../answer.ts'
@@ -133,7 +134,7 @@ function showChoice(
 
 function stashFor(
   { now, oidc }: Services,
-  { client, params, scopes, askApproval, locales }: AcceptedRequest,
+  { client, params, scopes, wanted, askApproval, locales }: AcceptedRequest,
   connector: ConfiguredConnector,
 ): Stash {
   return {
@@ -141,6 +142,7 @@ function stashFor(
     connectorId: connector.id,
     clientId: client.id,
     scopes,
+    ...(wanted && { wanted }),
     purpose: { kind: 'authorize', params, seed: randomState(), askApproval },
     expiresAt: Math.floor(now().getTime() / 1000 + oidc.lifetimes.authRequests),
     ...(locales.length > 0 && { locales }),
@@ -159,8 +161,13 @@ async function depart(
   const stash = stashFor(services, request, connector)
   // Only a page of ours can offer another choice.
   if (hasChoice && connector.opened?.style === 'password') stash.backUrl = backUrl(services, sources)
+  const wishes = wishesOf(sources, request)
+  // A form of ours is filled in with it; any other upstream gets it now.
+  if (wishes.loginHint !== undefined && connector.opened?.style === 'password') {
+    stash.loginHint = wishes.loginHint.slice(0, longestHint)
+  }
   try {
-    const address = await flow.start(connector, stash, wishesOf(sources, request.locales))
+    const address = await flow.start(connector, stash, wishes)
     await stashes.save(stash, jarOf(ctx))
     redirectTo(ctx, address)
   } catch (error) {
@@ -168,17 +175,21 @@ async function depart(
   }
 }
 
+/** Characters of `login_hint` that are shown. */
+const longestHint = 256
+
 /** What the client asked of the login itself. */
-function wishesOf(sources: Sources, uiLocales: string[]): Wishes {
+function wishesOf(sources: Sources, { locales: uiLocales, wanted }: AcceptedRequest): Wishes {
   const text = (name: string): string | undefined => {
     const value = sources[name]
     return typeof value === 'string' && value !== '' ? value : undefined
   }
   const [prompt, maxAge, acrValues, loginHint] = ['prompt', 'max_age', 'acr_values', 'login_hint'].map(text)
+  const levels = [...(acrValues ?? '').split(' ').filter((level) => level !== ''), ...wantedLevels(wanted)]
   return {
     ...(prompt !== undefined && { prompt }),
     ...(maxAge !== undefined && { maxAge: Number(maxAge) }),
-    ...(acrValues !== undefined && { acrValues: acrValues.split(' ') }),
+    ...(levels.length > 0 && { acrValues: [...new Set(levels)] }),
     ...(uiLocales.length > 0 && { uiLocales }),
     ...(loginHint !== undefined && { loginHint }),
   }

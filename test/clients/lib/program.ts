@@ -75,13 +75,17 @@ export interface RunningProvider extends AsyncDisposable {
 
 /**
  * The server as an operator starts it, `serve FILE`, with a mock connector, two local users and what the test adds;
- * `origins` may call it from a browser.
+ * `origins` may call it from a browser, `path` is that of the issuer, `web` goes into the key of that name.
  * `COUNTERSIGN_PROGRAM` names another program that takes `serve FILE`.
  */
-export async function startProvider(more: Record<string, unknown>, origins: string[] = []): Promise<RunningProvider> {
+export async function startProvider(
+  more: Record<string, unknown>,
+  origins: string[] = [],
+  { path = '/dex', web = {} }: { path?: string; web?: Record<string, unknown> } = {},
+): Promise<RunningProvider> {
   const folder = await mkdtemp(join(tmpdir(), 'countersign-client-'))
   const port = await freePort()
-  const issuer = `http://127.0.0.1:${port}/dex`
+  const issuer = `http://127.0.0.1:${port}${path}`
   const file = join(folder, 'config.json')
   const user = (name: string, groups: string[]) => ({
     email: `${name}@example.com`,
@@ -95,7 +99,7 @@ export async function startProvider(more: Record<string, unknown>, origins: stri
     JSON.stringify({
       issuer,
       storage: { type: 'memory' },
-      web: { http: `127.0.0.1:${port}`, allowedOrigins: origins },
+      web: { http: `127.0.0.1:${port}`, allowedOrigins: origins, ...web },
       oauth2: { skipApprovalScreen: true },
       enablePasswordDB: true,
       connectors: [{ type: 'mockCallback', id: 'mock', name: 'Mock' }],
