@@ -7,6 +7,7 @@ import type { WantedClaims } from '../login/wanted-claims.ts'
 import { ClaimsFault, readClaims } from './claims-request.ts'
 import type { ClientOptions, OidcOptions } from './options.ts'
 import { outOfBand, redirectAllowed } from './redirects.ts'
+import { wishesOfObject } from './refused-object.ts'
 import {
   bringsCode,
   bringsIdToken,
@@ -104,11 +105,12 @@ export async function judgeAuthorization(
   if (repeated.includes('redirect_uri') || !redirectAllowed(client, redirectUri)) {
     return page(unregistered(client, redirectUri))
   }
-  const { response_mode: _, ...others } = params
+  const told = { ...wishesOfObject(params.request), ...params }
+  const { response_mode: _, ...others } = told
   const returnTo = {
     redirectUri,
-    mode: modeOf(repeated.includes('response_mode') ? others : params, redirectUri),
-    state: repeated.includes('state') ? undefined : params.state,
+    mode: modeOf(repeated.includes('response_mode') ? others : told, redirectUri),
+    state: repeated.includes('state') ? undefined : told.state,
   }
   const refused = ([error, description]: Fault): Judgement => ({ accepted: false, ...returnTo, error, description })
   const fault = repeated.length > 0 ? dupes(repeated) : faultOf(params, client, context)

@@ -68,6 +68,27 @@ describe('authorization requests', () => {
     })
   }
 
+  it('that stand in a request object are refused in the mode and with the state that it names', async () => {
+    const object = (members: unknown) => `e30.${Buffer.from(JSON.stringify(members)).toString('base64url')}.`
+    const said = {
+      response_mode: 'form_post',
+      state: 'inside',
+      redirect_uri: 'https://evil.example/',
+      client_id: 'cli',
+    }
+    const posted = await send({ request: object(said), state: '' })
+    assert.equal(posted.page().forms[0]?.action, web.redirectUri)
+    const { error, state } = answerAt(posted)
+    assert.deepEqual([error, state], ['request_not_supported', 'inside'])
+    const beside = { request: object(said), state: 'beside', response_mode: 'fragment' }
+    assert.match((await send(beside)).location ?? '', /#error=request_not_supported&.*&state=beside&/)
+    const twice = `${startLogin(server, { params: { request: object(said), state: 'a' } }).url}&state=b`
+    assert.equal('state' in answerAt(await openBrowser().follow(twice)), false)
+    for (const members of [null, [], 'x', { response_mode: ['form_post'], state: 1 }]) {
+      assert.equal((await answered({ request: object(members), state: 's' })).state, 's')
+    }
+  })
+
   it('go back with an error for a parameter that is sent twice', async () => {
     const { url } = startLogin(server)
     const answer = answerAt(await openBrowser().follow(`${url}&nonce=other`))

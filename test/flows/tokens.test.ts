@@ -37,7 +37,7 @@ describe('tokens that were issued', () => {
       assert.equal(posted.json().sub, 'CgppZC1vZi1qYW5lEgRjb3Jw')
     })
 
-    it('are refused when they are changed, foreign, refresh tokens, in the address or in a form', async () => {
+    it('are refused when they are changed, foreign, refresh tokens, or in the address', async () => {
       const { tokens } = await logIn(server, { scope })
       const [head, body, signature] = tokens.access_token.split('.')
       const claims = { ...claimsOf(tokens.access_token), groups: ['admins'] }
@@ -57,8 +57,27 @@ describe('tokens that were issued', () => {
       const query = await server.request(server.url(`/userinfo?access_token=${tokens.access_token}`))
       assert.equal(query.status, 401)
       assert.equal(query.headers.get('www-authenticate'), 'Bearer')
-      const form = { access_token: tokens.access_token }
-      assert.equal((await server.request(server.url('/userinfo'), { form })).status, 401)
+    })
+
+    it('come in a form as well (RFC 6750, 2.2), once', async () => {
+      const { tokens } = await logIn(server, { scope })
+      const { access_token, refresh_token = '' } = tokens
+      const send = (form: Record<string, string> | URLSearchParams, headers: Record<string, string> = {}) =>
+        server.request(server.url('/userinfo'), { form, headers })
+      const authorization = `Bearer ${access_token}`
+      assert.deepEqual((await send({ access_token })).json(), claimsOf(access_token))
+      assert.deepEqual((await send({ other: 'x' }, { authorization })).json(), claimsOf(access_token))
+      assert.equal(errorOf(await send({ access_token: refresh_token })), '401 invalid_token')
+      assert.equal((await send({ access_token: '' })).headers.get('www-authenticate'), 'Bearer')
+      const twice = new URLSearchParams([
+        ['access_token', access_token],
+        ['access_token', access_token],
+      ])
+      for (const answer of [await send(twice), await send({ access_token }, { authorization })]) {
+        assert.equal(errorOf(answer), '400 invalid_request')
+        assert.equal(answer.headers.get('www-authenticate'), 'Bearer error="invalid_request"')
+      }
+      assert.equal(errorOf(await send({ access_token: 'x'.repeat(300_000) })), '400 invalid_request')
     })
 
     it('are refused from the second on that they expire, at every endpoint', async () => {

@@ -107,6 +107,8 @@ async function useEverything(issuer: string, up: OidcUpstream): Promise<Set<stri
     assert.notEqual(access_token, '', connector)
     await bearer('/userinfo', access_token)
     await bearer('/userinfo', `${access_token}x`)
+    await post('/userinfo', { access_token })
+    await post('/userinfo', { access_token: `${access_token}x` })
     for (const each of [access_token, id_token, refresh_token])
       await post('/token/introspect', { token: each, ...credentials })
     const next = await token({ grant_type: 'refresh_token', refresh_token })

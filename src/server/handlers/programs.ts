@@ -1,16 +1,24 @@
 /** Endpoints for programs that the engine does not serve here: userinfo and health. */
 import type { Context } from 'koa'
+import { readBearer } from '../bearer.ts'
 import type { Services } from '../services.ts'
 
 /**
  * Userinfo (OpenID Connect Core, 5.3): the claims of the presented token itself, as in Dex, so that no record is asked for
- * but the list of revoked ones. Only the Authorization header counts (RFC 6750, 2.1).
+ * but the list of revoked ones.
  */
 export const userinfo =
   ({ issued }: Services) =>
   async (ctx: Context) => {
-    const [, token] = /^bearer +([\w.~+/-]+=*)$/i.exec(ctx.get('Authorization')) ?? []
     ctx.set('Cache-Control', 'no-store')
+    const bearer = await readBearer(ctx)
+    if ('fault' in bearer) {
+      ctx.status = 400
+      ctx.set('WWW-Authenticate', 'Bearer error="invalid_request"')
+      ctx.body = { error: 'invalid_request', error_description: bearer.fault }
+      return
+    }
+    const { token } = bearer
     if (token === undefined) {
       ctx.status = 401
       ctx.set('WWW-Authenticate', 'Bearer')
