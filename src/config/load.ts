@@ -8,6 +8,7 @@ import { type Environment, readSwitch, SWITCHES, type Switch } from './environme
 import { configuration } from './keys/index.ts'
 import { type Files, localFiles, type Reading, type Understood } from './reading.ts'
 import { createReport, type Fault, type Report } from './report.ts'
+import { checkCertificateWays } from './rules/client-auth.ts'
 import { readClients } from './rules/clients.ts'
 import { misplacedConnectorKey, readConnectors } from './rules/connectors.ts'
 import { readFrontend } from './rules/frontend.ts'
@@ -145,6 +146,12 @@ const settle = async (understood: Understood, options: LoadOptions, reading: Rea
   const connectors = local ? [...listed.filter(({ id }) => id !== 'local'), local] : listed
   const sessions = readSessions(understood, reading)
   checkGrpc(understood.grpc ?? {}, flags, reading)
+  const clients = readClients(
+    understood.staticClients ?? [],
+    connectors.map(({ id }) => id),
+    reading,
+  )
+  checkCertificateWays(clients, web, reading)
   return {
     issuer,
     web,
@@ -154,11 +161,8 @@ const settle = async (understood: Understood, options: LoadOptions, reading: Rea
     storage: readStorage(understood.storage, options.storageTypes, reading),
     oidc: {
       issuer,
-      clients: readClients(
-        understood.staticClients ?? [],
-        connectors.map(({ id }) => id),
-        reading,
-      ),
+      clients,
+      ...(web.clientCertificates?.address !== undefined && { certificateAddress: web.clientCertificates.address }),
       ...readOauth2(understood.oauth2 ?? {}, reading),
       ...readExpiry(expiry, reading),
       ...(sessions && { sessions: true }),

@@ -3,6 +3,7 @@
  * handed on in the engine's own terms, with nothing in it that was not looked at.
  */
 import { hash } from 'node:crypto'
+import type { Clients } from './clients.ts'
 import type { ClientOptions, OidcOptions } from './options.ts'
 import { outOfBand, redirectAllowed } from './redirects.ts'
 import { scopeFaults, splitScopes } from './scopes.ts'
@@ -59,7 +60,7 @@ export type Judgement =
   | ({ accepted: false; error: string; description: string } & ErrorReturn)
 
 export interface JudgeContext {
-  clients: ReadonlyMap<string, ClientOptions>
+  clients: Clients
   pkce: OidcOptions['pkce']
   /** `sub` of a token of ours that may serve as `id_token_hint`; it may have expired. */
   hintedSubject(token: string): Promise<string | undefined>
@@ -79,7 +80,7 @@ export async function judgeAuthorization(
       return first === undefined || first === '' ? [] : [[name, first]]
     }),
   )
-  const client = context.clients.get(params.client_id ?? '')
+  const client = await context.clients.load(params.client_id ?? '')
   if (!client || repeated.includes('client_id')) {
     return page(`Invalid client_id: no application of the name "${clip(params.client_id ?? '')}" is registered here.`)
   }

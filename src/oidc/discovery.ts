@@ -1,4 +1,5 @@
 /** The discovery document (OpenID Connect Discovery 1.0, 4), with Dex's members in Dex's order. */
+import { authenticationMembers } from './client-auth.ts'
 import type { OidcOptions } from './options.ts'
 import { listedScopes } from './scopes.ts'
 
@@ -16,9 +17,17 @@ export const paths = {
   discovery: '/.well-known/openid-configuration',
 } as const
 
-const clientAuthentication = ['client_secret_basic', 'client_secret_post']
+/** Where a client may have to show its certificate. */
+const certificateEndpoints = {
+  token_endpoint: paths.token,
+  userinfo_endpoint: paths.userinfo,
+  device_authorization_endpoint: paths.deviceAuthorization,
+  introspection_endpoint: paths.introspection,
+  revocation_endpoint: paths.revocation,
+}
 
-export function discoveryDocument({ issuer, grantTypes, pkce, sessions }: OidcOptions, algorithm: string): object {
+export function discoveryDocument(options: OidcOptions, algorithm: string): object {
+  const { issuer, grantTypes, pkce, sessions } = options
   const base = issuer.replace(/\/$/, '')
   return {
     issuer,
@@ -43,9 +52,7 @@ export function discoveryDocument({ issuer, grantTypes, pkce, sessions }: OidcOp
     id_token_signing_alg_values_supported: [algorithm],
     code_challenge_methods_supported: pkce.methods,
     scopes_supported: listedScopes,
-    token_endpoint_auth_methods_supported: clientAuthentication,
-    revocation_endpoint_auth_methods_supported: clientAuthentication,
-    introspection_endpoint_auth_methods_supported: clientAuthentication,
+    ...authenticationMembers(options, certificateEndpoints),
     claims_supported: [
       'iss',
       'sub',

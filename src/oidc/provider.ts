@@ -8,14 +8,17 @@ import type { Audit } from '../telemetry/audit.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { adapterOf } from './adapter.ts'
 import { modes } from './authorize.ts'
+import { authenticationSettings, refusalOf } from './client-auth.ts'
+import { type Clients, isConfidential } from './clients.ts'
 import { deviceGrant } from './device.ts'
 import { applyDialect } from './dialect/index.ts'
 import { type FoundToken, touch } from './dialect/refresh-token.ts'
+import type { ReplayStore } from './dialect/replay.ts'
 import { paths } from './discovery.ts'
 import { addTokenExchange, exchangeGrant } from './exchange.ts'
 import type { IssuedTokens } from './issued.ts'
 import type { SigningKeys } from './keys.ts'
-import type { ClientOptions, OidcOptions } from './options.ts'
+import type { OidcOptions } from './options.ts'
 import { answerAddress, redirectTo } from './redirects.ts'
 import { LoginEnded, Outage, refreshSource } from './refresh.ts'
 import { peerOf } from './scopes.ts'
@@ -26,7 +29,10 @@ export type { Provider }
 
 export interface ProviderContext {
   options: OidcOptions
-  clients: ReadonlyMap<string, ClientOptions>
+  clients: Clients
+  driver: ReplayStore
+  /** Fetches what clients publish. */
+  fetch: typeof fetch
   keys: SigningKeys
   issued: IssuedTokens
   connectors: Connectors
@@ -79,8 +85,17 @@ export function openProvider(context: ProviderContext): Provider {
 function configurationOf(context: ProviderContext): Configuration {
   const { options, clients, answers } = context
   const { grantTypes, lifetimes, refreshTokens } = options
+  const { mTLS, ...authentication } = authenticationSettings(options)
   return {
     adapter: adapterOf,
+    fetch: (url, { method, headers, signal }: RequestInit = {}) =>
+      // Its own dispatcher, which the engine hands over, refuses the operator's networks too.
+      context.fetch(url, {
+        ...(method !== undefined && { method }),
+        ...(headers && { headers }),
+        ...(signal && { signal }),
+      }),
+    fetchResponseBodyLimits: { jwks_uri: 256 * 1024, sector_identifier_uri: 64 * 1024 },
     // Only a check at the start of the engine: keys that sign and are published are ours, see keys.ts.
     jwks: { keys: [placeholderKey()] },
     clients: [],
@@ -89,7 +104,7 @@ function configurationOf(context: ProviderContext): Configuration {
     claims: { openid: ['sub'] },
     responseTypes: ['code'],
     subjectTypes: ['public'],
-    clientAuthMethods: ['none', 'client_secret_basic', 'client_secret_post'],
+    ...authentication,
     conformIdTokenClaims: false,
     allowOmittingSingleRegisteredRedirectUri: false,
     acceptQueryParamAccessTokens: false,
@@ -118,6 +133,7 @@ function configurationOf(context: ProviderContext): Configuration {
       introspection: { enabled: true, allowedPolicy: mayIntrospect },
       revocation: { enabled: true, allowedPolicy: (_ctx, client, token) => token.clientId === client.clientId },
       deviceFlow: { enabled: grantTypes.includes(deviceGrant), charset: 'base-20', mask: '****-****' },
+      mTLS,
       dPoP: { enabled: false },
       resourceIndicators: { enabled: false },
     },
@@ -151,8 +167,12 @@ function configurationOf(context: ProviderContext): Configuration {
     token: { clientId?: string | undefined; aud?: unknown },
   ) {
     // RFC 7662, 2.1: whoever can prove who they are; a public client only for what was made for it.
-    const { secret } = clients.get(client.clientId) ?? {}
-    return secret !== undefined || token.clientId === client.clientId || [token.aud].flat().includes(client.clientId)
+    const known = clients.get(client.clientId)
+    return (
+      (known && isConfidential(known)) ||
+      token.clientId === client.clientId ||
+      [token.aud].flat().includes(client.clientId)
+    )
   }
 }
 
@@ -213,22 +233,23 @@ function accountForRefusal(
   { log, audit }: ProviderContext,
 ): void {
   // A fault that our own reading of the form found.
-  const told = error.cause instanceof errors.OIDCProviderError ? error.cause : error
+  const misread = error.error === 'invalid_request' && error.cause instanceof errors.OIDCProviderError
+  const told = misread ? (error.cause as errors.OIDCProviderError) : error
   const reason = told.error_detail ?? told.error_description
   const { client_id, grant_type } = (ctx.oidc.body ?? {}) as Record<string, unknown>
   const id = ctx.oidc.client?.clientId ?? (typeof client_id === 'string' ? client_id : undefined)
   ctx.status = told.statusCode
   if (told instanceof Outage && told.retryAfter !== undefined) ctx.set('Retry-After', String(told.retryAfter))
-  const secret = told.error === 'invalid_client'
+  const refused = told.error === 'invalid_client'
   const { scope } = told as { scope?: string }
   ctx.body = {
     error: told.error,
-    error_description: secret ? 'Invalid client credentials.' : reason,
+    error_description: refused ? refusalOf(ctx, told) : reason,
     ...(scope !== undefined && { scope }),
   }
   if (told.error === 'authorization_pending' || told.error === 'slow_down') return
   log.info('token request refused', { client_id: id, grant_type, error: told.error, reason })
-  if (secret && id !== undefined) audit({ type: 'client_refused', client_id: id, reason: reason ?? told.error })
+  if (refused && id !== undefined) audit({ type: 'client_refused', client_id: id, reason: reason ?? told.error })
 }
 
 function accountForTokens(ctx: KoaContextWithOIDC, { audit, metrics }: ProviderContext): void {

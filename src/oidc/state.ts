@@ -2,6 +2,8 @@
 import { type KoaContextWithOIDC, Provider } from 'oidc-provider'
 import type { Login } from '../login/identity.ts'
 import type { Unit } from '../storage/unit.ts'
+import type { ClientCertificate } from './certificates.ts'
+import type { ClientOptions } from './options.ts'
 
 /** What a code, a device grant or a refresh token stands for. */
 export interface GrantSource {
@@ -37,6 +39,10 @@ export interface RequestState {
   accessToken?: string
   /** A token that somebody asks about or revokes; the engine knows it by `presentedHandle` only. */
   presented?: string
+  /** Clients that were looked up, beside those of the file. */
+  clients?: Map<string, ClientOptions>
+  /** The certificate that came with the request (RFC 8705). */
+  certificate?: () => ClientCertificate | undefined
   /** The client used HTTP Basic. */
   usedBasic?: boolean
   /** Called when the answer is on its way and everything is stored. */
@@ -48,6 +54,15 @@ export const stateOf = (ctx: { state: unknown }): RequestState => ctx.state as R
 /** The state of the request that is being served. @throws Error outside a request */
 export function currentState(): RequestState {
   return stateOf(currentContext())
+}
+
+/** Clients that this request has looked up; `undefined` outside a request. */
+export function knownClients(): Map<string, ClientOptions> | undefined {
+  const ctx = Provider.ctx
+  if (!ctx) return undefined
+  const state = stateOf(ctx)
+  state.clients ??= new Map()
+  return state.clients
 }
 
 export function currentContext(): KoaContextWithOIDC {

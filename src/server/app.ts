@@ -10,6 +10,7 @@ import { openPages } from '../login/pages.ts'
 import { openSessions } from '../login/sessions.ts'
 import { openStashes } from '../login/stash.ts'
 import { openWaiting } from '../login/waiting.ts'
+import { openClients } from '../oidc/clients.ts'
 import { openIssuedTokens } from '../oidc/issued.ts'
 import { openSigningKeys } from '../oidc/keys.ts'
 import { openLogoutNotices } from '../oidc/logout-notices.ts'
@@ -20,10 +21,12 @@ import type { Sealer } from '../storage/seal.ts'
 import type { Audit } from '../telemetry/audit.ts'
 import type { ServerLog } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
+import { openOutbound } from '../telemetry/outbound.ts'
 import { openUpstream, type Upstream } from '../telemetry/upstream.ts'
 import { openAnswers } from './answers.ts'
 import { openAssets } from './assets.ts'
 import { clientAddress } from './client-address.ts'
+import { clientCertificates } from './client-certificate.ts'
 import { cors as corsOf } from './cors.ts'
 import { openDocuments } from './documents.ts'
 import { openFront } from './front.ts'
@@ -85,7 +88,7 @@ export async function openApp(context: AppContext): Promise<App> {
     continueOnFailure: options.continueOnConnectorFailure,
   })
   const pages = openPages(frontend, mount)
-  const clients = new Map(oidc.clients.map((client) => [client.id, client]))
+  const clients = openClients(oidc.clients)
   const connectorData = openConnectorData({ driver, sealer })
   const flow = openLoginFlow({
     connectors,
@@ -115,10 +118,23 @@ export async function openApp(context: AppContext): Promise<App> {
   const ender = openSessionEnder({ sessions, driver, clients, notices, audit })
   const issued = openIssuedTokens({ keys, driver, issuer, hasEnded: ender.hasEnded, now })
   const addressOf = clientAddress(web.clientAddress)
+  const certificates = clientCertificates(web.clientCertificates)
+  const publications = openOutbound({
+    metrics,
+    log,
+    env,
+    userAgent: `countersign/${version}`,
+    operators: new Set(
+      oidc.clients.flatMap(({ keys }) => (keys && 'jwksURI' in keys ? new URL(keys.jwksURI).href : [])),
+    ),
+    privateNetworks: [],
+  })
   const answers = openAnswers({ pages, log })
   const provider = openProvider({
     options: oidc,
     clients,
+    driver,
+    fetch: publications.fetch,
     keys,
     issued,
     connectors,
@@ -159,7 +175,7 @@ export async function openApp(context: AppContext): Promise<App> {
   const cors = corsOf(web.cors)
   const documents = openDocuments({ oidc, keys, mount, cors, headers: web.headers })
   const assets = openAssets({ mount, theme: frontend.theme, ...(frontend.dir !== undefined && { dir: frontend.dir }) })
-  provider.use(serve({ driver, pages, log, issuer, headers: web.headers }))
+  provider.use(serve({ driver, pages, log, issuer, headers: web.headers, certificateOf: certificates.of }))
   provider.use(routing(services, cors))
   provider.use(onlyWhatWasPassed)
   // The engine says by events what it cannot answer; Koa would print it once more.
@@ -172,6 +188,7 @@ export async function openApp(context: AppContext): Promise<App> {
       issuer: new URL(issuer),
       mount,
       headers: web.headers,
+      strip: certificates.strip,
       // Told in the log where the operator configured whose word counts.
       addressOf: web.clientAddress ? (request) => services.addressOf(request).address : () => undefined,
       metrics,
@@ -181,7 +198,7 @@ export async function openApp(context: AppContext): Promise<App> {
     async close() {
       await notices.close()
       await connectors.close()
-      await Promise.all(upstreams.map((upstream) => upstream.close()))
+      await Promise.all([...upstreams, publications].map((open) => open.close()))
       await keys.close()
     },
   }

@@ -6,6 +6,7 @@ const documentOf = (issuer: string, more: Partial<OidcOptions> = {}, algorithm =
   discoveryDocument(
     {
       issuer,
+      clients: [],
       grantTypes: ['refresh_token', 'authorization_code'],
       pkce: { enforce: false, methods: ['S256'] },
       ...more,

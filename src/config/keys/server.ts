@@ -1,6 +1,7 @@
 /** Keys of how the server listens, looks, measures and logs. */
 import { Type } from 'typebox'
 import { listOf, text } from './annotate.ts'
+import { clientCertificates } from './client-auth.ts'
 
 const TLS_VERSIONS = ['1.2', '1.3']
 const tlsVersion = (description: string, shown?: string) =>
@@ -54,6 +55,7 @@ export const web = Type.Object(
         },
       ),
     ),
+    clientCertificates: Type.Optional(clientCertificates),
   },
   { description: 'Where the server listens.' },
 )

@@ -3,6 +3,7 @@ import { nearest } from '../../lib/nearest.ts'
 import type { ClientOptions } from '../../oidc/options.ts'
 import type { Part, Reading } from '../reading.ts'
 import { child, readable } from '../report.ts'
+import { needsNoSecret, readClientAuthentication } from './client-auth.ts'
 
 type Entry = Part<'staticClients'>[number]
 
@@ -44,7 +45,9 @@ const readClient = (entry: Entry, pointer: string, reading: Reading): ClientOpti
   if (id === undefined && !broken('id') && !broken('idEnv'))
     report.fault(child(pointer, 'id'), 'is missing: a client needs an id or idEnv')
   const isPublic = entry.public ?? false
-  if (secret === undefined && !isPublic && !broken('public') && !broken('secret') && !broken('secretEnv')) {
+  const authentication = readClientAuthentication(entry, secret, pointer, reading)
+  const secretless = isPublic || needsNoSecret(entry)
+  if (secret === undefined && !secretless && !broken('public') && !broken('secret') && !broken('secretEnv')) {
     report.fault(
       child(pointer, 'secret'),
       `is missing${id === undefined ? '' : ` for "${id}"`}: give a secret or secretEnv, or public: true`,
@@ -69,7 +72,8 @@ const readClient = (entry: Entry, pointer: string, reading: Reading): ClientOpti
   if (id === undefined) return undefined
   return {
     id,
-    ...(secret !== undefined && { secret }),
+    ...(secret !== undefined && !needsNoSecret(entry) && { secret }),
+    ...authentication,
     name: entry.name ?? id,
     public: isPublic,
     redirectURIs,

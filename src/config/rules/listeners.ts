@@ -4,6 +4,7 @@ import type { WebOptions } from '../../server/options.ts'
 import type { TelemetryOptions } from '../../telemetry/options.ts'
 import type { Part, Reading } from '../reading.ts'
 import { child } from '../report.ts'
+import { readClientCertificates } from './client-auth.ts'
 
 /** Values of `serve`'s command line, which win over the file. */
 export interface Flags {
@@ -40,7 +41,9 @@ export const readWeb = async (web: Part<'web'>, flags: Flags, reading: Reading):
   }
   const { tlsCert, tlsKey } = web
   const maxVersion = TLS[web.tlsMaxVersion ?? '']
-  const clientAddress = readClientAddress(web.clientRemoteIP, reading)
+  const clientAddress = readClientAddress(web.clientRemoteIP, web.clientCertificates?.header, reading)
+  const { trustedProxies = [] } = web.clientRemoteIP ?? {}
+  const clientCertificates = await readClientCertificates(web.clientCertificates, trustedProxies, reading)
   return {
     ...(http && { http }),
     ...(https && { https }),
@@ -52,6 +55,8 @@ export const readWeb = async (web: Part<'web'>, flags: Flags, reading: Reading):
           key: tlsKey,
           minVersion: TLS[web.tlsMinVersion ?? ''] ?? 'TLSv1.2',
           ...(maxVersion && { maxVersion }),
+          ...(clientCertificates && { askClient: true }),
+          ...(clientCertificates?.ca !== undefined && { clientCA: clientCertificates.ca }),
         },
       }),
     headers: Object.fromEntries(Object.entries(web.headers ?? {}).filter(([, value]) => value !== '')) as Record<
@@ -63,6 +68,7 @@ export const readWeb = async (web: Part<'web'>, flags: Flags, reading: Reading):
       headers: web.allowedHeaders?.length ? web.allowedHeaders : ['Authorization'],
     },
     ...(clientAddress && { clientAddress }),
+    ...(clientCertificates && { clientCertificates }),
   }
 }
 
@@ -97,6 +103,7 @@ const readOrigins = (origins: string[], { report }: Reading): string[] => {
 
 const readClientAddress = (
   settings: Part<'web'>['clientRemoteIP'],
+  certificateHeader: string | undefined,
   { report }: Reading,
 ): WebOptions['clientAddress'] => {
   const { header = '', trustedProxies = [] } = settings ?? {}
@@ -114,7 +121,8 @@ const readClientAddress = (
   if (header !== '' && trustedProxies.length > 0) return { header, trustedProxies }
   if (header !== '')
     report.warn('/web/clientRemoteIP/header', 'has no effect without trustedProxies: nobody is believed')
-  else if (trustedProxies.length > 0) report.warn('/web/clientRemoteIP/trustedProxies', 'has no effect without header')
+  else if (trustedProxies.length > 0 && !certificateHeader)
+    report.warn('/web/clientRemoteIP/trustedProxies', 'has no effect without header')
   return undefined
 }
 

@@ -1,5 +1,6 @@
 /** Clients of an operator's file, with Dex's redirect rules in the place of the engine's. */
 import type { ClientMetadata, Client as EngineClient, Provider } from 'oidc-provider'
+import type { Clients } from '../clients.ts'
 import type { ClientOptions } from '../options.ts'
 import { redirectAllowed } from '../redirects.ts'
 import { hashSecret } from './context.ts'
@@ -9,7 +10,7 @@ const noAddress = 'https://address.invalid/'
 
 export function clientOf(
   provider: Provider,
-  { clients, grantTypes }: { clients: ReadonlyMap<string, ClientOptions>; grantTypes: readonly string[] },
+  { clients, grantTypes }: { clients: Clients; grantTypes: readonly string[] },
 ) {
   const Base = provider.Client
   class Client extends (Base as unknown as new (metadata: ClientMetadata) => EngineClient) {
@@ -23,7 +24,7 @@ export function clientOf(
     async find(id: string): Promise<EngineClient | undefined> {
       const known = made.get(id)
       if (known) return known
-      const options = typeof id === 'string' ? clients.get(id) : undefined
+      const options = typeof id === 'string' ? await clients.load(id) : undefined
       if (!options) return undefined
       // Set afterwards: the engine refuses ids with letters outside ASCII, which Dex's files may have.
       const client = Object.assign(new Client(metadataOf(options, grantTypes)), { clientId: options.id })
@@ -33,17 +34,40 @@ export function clientOf(
   }) as unknown as typeof EngineClient
 }
 
-/** What the engine is told of a client; its secret only as a hash. */
-function metadataOf({ name, secret }: ClientOptions, grantTypes: readonly string[]): ClientMetadata {
+/** What the engine is told of a client. */
+function metadataOf(options: ClientOptions, grantTypes: readonly string[]): ClientMetadata {
   return {
     client_id: 'client',
-    client_name: name,
+    client_name: options.name,
     redirect_uris: [noAddress],
     response_types: ['code'],
     grant_types: [...grantTypes],
-    // A public client that was given a secret has to send it, as in Dex.
-    ...(secret === undefined
-      ? { token_endpoint_auth_method: 'none' }
-      : { token_endpoint_auth_method: 'client_secret_basic', client_secret: hashSecret(secret) }),
+    ...authenticationOf(options),
+    ...keysOf(options),
+    ...(options.certificateBoundTokens && { tls_client_certificate_bound_access_tokens: true }),
   }
+}
+
+/** A secret only as its hash, unless the client signs with it. */
+function authenticationOf({ secret, secretHash, authentication }: ClientOptions): Partial<ClientMetadata> {
+  if (!authentication) {
+    const known = secretHash ?? (secret === undefined ? undefined : hashSecret(secret))
+    // A public client that was given a secret has to send it, as in Dex.
+    return known === undefined
+      ? { token_endpoint_auth_method: 'none' }
+      : { token_endpoint_auth_method: 'client_secret_basic', client_secret: known }
+  }
+  const { method } = authentication
+  return {
+    token_endpoint_auth_method: method,
+    ...(method === 'client_secret_jwt' && { client_secret: secret! }),
+    ...('algorithm' in authentication &&
+      authentication.algorithm && { token_endpoint_auth_signing_alg: authentication.algorithm as 'ES256' }),
+    ...(method === 'tls_client_auth' && { [authentication.subject.property]: authentication.subject.value }),
+  }
+}
+
+function keysOf({ keys }: ClientOptions): Partial<ClientMetadata> {
+  if (!keys) return {}
+  return 'jwks' in keys ? { jwks: keys.jwks as unknown as { keys: never[] } } : { jwks_uri: keys.jwksURI }
 }

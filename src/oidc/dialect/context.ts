@@ -78,8 +78,8 @@ function credentials(ctx: CredentialContext, fields: Fields, clients: Credential
   }
   if (typeof fields.client_secret !== 'string') return fields
   const known = typeof fields.client_id === 'string' ? clients.get(fields.client_id) : undefined
-  // Go's OAuth library sends public clients that way (rule X-3).
-  if (fields.client_secret === '' && known && known.secret === undefined) delete fields.client_secret
+  // Go's OAuth library sends public clients that way (rule X-3). Whoever has a secret is refused without it.
+  if (fields.client_secret === '' && known?.secret === undefined) delete fields.client_secret
   else fields.client_secret = hashSecret(fields.client_secret)
   return fields
 }

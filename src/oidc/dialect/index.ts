@@ -1,7 +1,8 @@
 /** Puts this server's differences in the place of the engine's models; README.md in this folder says what and why. */
 import type { Provider } from 'oidc-provider'
 import type { Audit } from '../../telemetry/audit.ts'
-import type { ClientOptions, OidcOptions } from '../options.ts'
+import type { Clients } from '../clients.ts'
+import type { OidcOptions } from '../options.ts'
 import { accessTokenOf, type TokenContext } from './access-token.ts'
 import { clientOf } from './client.ts'
 import { authorizationCodeOf } from './code.ts'
@@ -10,18 +11,20 @@ import { deviceCodeOf } from './device-code.ts'
 import { grantOf } from './grant.ts'
 import { idTokenOf } from './id-token.ts'
 import { type RefreshTokenContext, refreshTokenOf } from './refresh-token.ts'
+import { type ReplayStore, replayDetectionOf } from './replay.ts'
 import { sessionOf } from './session.ts'
 
 export interface DialectContext extends Omit<TokenContext, 'issuer' | 'lifetime' | 'clients'> {
   options: OidcOptions
-  clients: ReadonlyMap<string, ClientOptions>
+  clients: Clients
+  driver: ReplayStore
   hasEnded: RefreshTokenContext['hasEnded']
   audit: Audit
 }
 
 export function applyDialect(
   provider: Provider,
-  { options, clients, keys, issued, hasEnded, audit }: DialectContext,
+  { options, clients, driver, keys, issued, hasEnded, audit }: DialectContext,
 ): void {
   const { issuer, lifetimes, grantTypes, refreshTokens, pkce } = options
   const tokens: TokenContext = { keys, issued, issuer, clients, lifetime: lifetimes.tokens }
@@ -35,6 +38,7 @@ export function applyDialect(
     DeviceCode: deviceCodeOf(provider, { clients, lifetime: lifetimes.deviceRequests, methods: pkce.methods }),
     AccessToken: accessTokenOf(provider, tokens),
     IdToken: idTokenOf(provider, tokens),
+    ReplayDetection: replayDetectionOf(provider, driver),
   }
   // The engine reads its models through the provider's getters, so that a property of the instance is what it finds.
   for (const [name, value] of Object.entries(models)) Object.defineProperty(provider, name, { value })

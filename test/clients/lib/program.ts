@@ -78,7 +78,10 @@ export interface RunningProvider extends AsyncDisposable {
  * `origins` may call it from a browser.
  * `COUNTERSIGN_PROGRAM` names another program that takes `serve FILE`.
  */
-export async function startProvider(more: Record<string, unknown>, origins: string[] = []): Promise<RunningProvider> {
+export async function startProvider(
+  { web, ...more }: Record<string, unknown>,
+  origins: string[] = [],
+): Promise<RunningProvider> {
   const folder = await mkdtemp(join(tmpdir(), 'countersign-client-'))
   const port = await freePort()
   const issuer = `http://127.0.0.1:${port}/dex`
@@ -95,7 +98,7 @@ export async function startProvider(more: Record<string, unknown>, origins: stri
     JSON.stringify({
       issuer,
       storage: { type: 'memory' },
-      web: { http: `127.0.0.1:${port}`, allowedOrigins: origins },
+      web: { http: `127.0.0.1:${port}`, allowedOrigins: origins, ...(web as object | undefined) },
       oauth2: { skipApprovalScreen: true },
       enablePasswordDB: true,
       connectors: [{ type: 'mockCallback', id: 'mock', name: 'Mock' }],
