@@ -11,6 +11,7 @@ import { createReport, type Fault, type Report } from './report.ts'
 import { checkCertificateWays } from './rules/client-auth.ts'
 import { readClients } from './rules/clients.ts'
 import { misplacedConnectorKey, readConnectors } from './rules/connectors.ts'
+import { readDynamicClients } from './rules/dynamic-clients.ts'
 import { readFrontend } from './rules/frontend.ts'
 import { checkIssuer } from './rules/issuer.ts'
 import { checkGrpc, type Flags, readTelemetry, readWeb } from './rules/listeners.ts'
@@ -152,6 +153,11 @@ const settle = async (understood: Understood, options: LoadOptions, reading: Rea
     reading,
   )
   checkCertificateWays(clients, web, reading)
+  const dynamicClients = readDynamicClients(
+    understood.dynamicClients,
+    connectors.map(({ id }) => id),
+    reading,
+  )
   return {
     issuer,
     web,
@@ -162,6 +168,7 @@ const settle = async (understood: Understood, options: LoadOptions, reading: Rea
     oidc: {
       issuer,
       clients,
+      ...(dynamicClients && { dynamicClients }),
       ...(web.clientCertificates?.address !== undefined && { certificateAddress: web.clientCertificates.address }),
       ...readOauth2(understood.oauth2 ?? {}, reading),
       ...readExpiry(expiry, reading),

@@ -23,6 +23,8 @@ const algorithms = {
 /** Seconds: an assertion that is good for longer has to be remembered for longer, and is refused. */
 const longestAssertion = 3600
 
+type AuthenticationOptions = Pick<OidcOptions, 'clients' | 'dynamicClients'>
+
 export interface UsedAuthentication {
   methods: Method[]
   algorithms: string[]
@@ -30,8 +32,10 @@ export interface UsedAuthentication {
 }
 
 /** What of all this the clients of this server use. */
-export function usedAuthentication({ clients }: Pick<OidcOptions, 'clients'>): UsedAuthentication {
+export function usedAuthentication({ clients, dynamicClients }: AuthenticationOptions): UsedAuthentication {
   const used = new Set(clients.flatMap(({ authentication }) => authentication?.method ?? []))
+  // Clients that come from elsewhere need a way to prove who they are that shares no secret.
+  if (dynamicClients) used.add('private_key_jwt')
   return {
     methods: methods.filter((method) => used.has(method)),
     algorithms: (['client_secret_jwt', 'private_key_jwt'] as const).flatMap((method) =>
@@ -42,7 +46,7 @@ export function usedAuthentication({ clients }: Pick<OidcOptions, 'clients'>): U
 }
 
 /** The engine's settings: it does the checking. */
-export function authenticationSettings(options: Pick<OidcOptions, 'clients'>) {
+export function authenticationSettings(options: AuthenticationOptions) {
   const used = usedAuthentication(options)
   const uses = (method: Method) => used.methods.includes(method)
   return {

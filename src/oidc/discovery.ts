@@ -14,6 +14,7 @@ export const paths = {
   introspection: '/token/introspect',
   revocation: '/token/revoke',
   logout: '/logout',
+  registration: '/register',
   discovery: '/.well-known/openid-configuration',
 } as const
 
@@ -27,7 +28,7 @@ const certificateEndpoints = {
 }
 
 export function discoveryDocument(options: OidcOptions, algorithm: string): object {
-  const { issuer, grantTypes, pkce, sessions } = options
+  const { issuer, grantTypes, pkce, sessions, dynamicClients } = options
   const base = issuer.replace(/\/$/, '')
   return {
     issuer,
@@ -45,6 +46,7 @@ export function discoveryDocument(options: OidcOptions, algorithm: string): obje
       frontchannel_logout_supported: true,
       frontchannel_logout_session_supported: true,
     }),
+    ...(dynamicClients?.registration && { registration_endpoint: `${base}${paths.registration}` }),
     grant_types_supported: grantTypes.toSorted(),
     response_types_supported: ['code'],
     response_modes_supported: ['query', 'fragment', 'form_post'],
@@ -52,6 +54,7 @@ export function discoveryDocument(options: OidcOptions, algorithm: string): obje
     id_token_signing_alg_values_supported: [algorithm],
     code_challenge_methods_supported: pkce.methods,
     scopes_supported: listedScopes,
+    ...(dynamicClients?.documents && { client_id_metadata_document_supported: true }),
     ...authenticationMembers(options, certificateEndpoints),
     claims_supported: [
       'iss',

@@ -1,3 +1,5 @@
+import type { DynamicClientOptions } from './dynamic/options.ts'
+
 /** Public keys of a client, or its certificates (`x5c`): as they stand in the file, or where it publishes them. */
 export type ClientKeys = { jwks: { keys: Record<string, unknown>[] } } | { jwksURI: string }
 
@@ -29,6 +31,8 @@ export interface ClientOptions {
   certificateBoundTokens?: boolean
   /** Where it comes from when it does not stand in the file: registered itself, or published as a document. */
   origin?: 'registration' | 'document'
+  /** What it said of itself, in the terms of RFC 7591, with only the hash of a secret. */
+  registered?: Record<string, unknown>
   /** What of the listed scopes it may ask for; absent: all. */
   allowedScopes?: string[]
   name: string
@@ -67,6 +71,7 @@ export interface OidcOptions {
   /** As configured, to the letter. */
   issuer: string
   clients: ClientOptions[]
+  dynamicClients?: DynamicClientOptions
   /** Where applications with certificates reach this server, without a trailing slash (RFC 8705, 5); absent: at the issuer. */
   certificateAddress?: string
   /** Grant types that the token endpoint serves. */

@@ -4,6 +4,7 @@ import { type Configuration, errors, interactionPolicy, type KoaContextWithOIDC,
 import type { Logger } from '../lib/logger.ts'
 import type { ConnectorData } from '../login/connector-data.ts'
 import type { Connectors } from '../login/connectors.ts'
+import type { StorageDriver } from '../storage/contract.ts'
 import type { Audit } from '../telemetry/audit.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { adapterOf } from './adapter.ts'
@@ -13,15 +14,16 @@ import { type Clients, isConfidential } from './clients.ts'
 import { deviceGrant } from './device.ts'
 import { applyDialect } from './dialect/index.ts'
 import { type FoundToken, touch } from './dialect/refresh-token.ts'
-import type { ReplayStore } from './dialect/replay.ts'
 import { paths } from './discovery.ts'
+import { type AdmitFetch, type Documents, documentSettings } from './dynamic/documents.ts'
+import { registrationSettings, watchRegistrations } from './dynamic/registered.ts'
 import { addTokenExchange, exchangeGrant } from './exchange.ts'
 import type { IssuedTokens } from './issued.ts'
 import type { SigningKeys } from './keys.ts'
 import type { OidcOptions } from './options.ts'
 import { answerAddress, redirectTo } from './redirects.ts'
 import { LoginEnded, Outage, refreshSource } from './refresh.ts'
-import { peerOf } from './scopes.ts'
+import { listedScopes, peerOf } from './scopes.ts'
 import { currentState, type GrantSource, stateOf } from './state.ts'
 import { encodeSubject } from './subject.ts'
 
@@ -30,7 +32,9 @@ export type { Provider }
 export interface ProviderContext {
   options: OidcOptions
   clients: Clients
-  driver: ReplayStore
+  driver: Pick<StorageDriver, 'get' | 'commit'>
+  documents: Documents | undefined
+  admitFetch: AdmitFetch
   /** Fetches what clients publish. */
   fetch: typeof fetch
   keys: SigningKeys
@@ -61,6 +65,7 @@ const { Check, Prompt } = interactionPolicy
 export function openProvider(context: ProviderContext): Provider {
   const { options, clients, connectors, answers, log } = context
   const provider = new Provider(options.issuer, configurationOf(context))
+  context.documents?.connect(provider)
   // Addresses and the scheme are set from the issuer before a request gets here.
   provider.proxy = true
   applyDialect(provider, context)
@@ -76,6 +81,8 @@ export function openProvider(context: ProviderContext): Provider {
   provider.registerResponseMode(modes.outOfBand, (ctx, _uri, payload) => answers.copy(ctx, textsOf(payload)))
   provider.on('server_error', (_ctx, error) => log.error('unexpected failure', { err: error }))
   provider.on('grant.success', (ctx) => accountForTokens(ctx, context))
+  const { registration } = options.dynamicClients ?? {}
+  if (registration) watchRegistrations(provider, { ...context, registration })
   for (const event of refusals) {
     provider.on(event as 'grant.error', (ctx, error) => accountForRefusal(ctx, error, context))
   }
@@ -100,7 +107,8 @@ function configurationOf(context: ProviderContext): Configuration {
     jwks: { keys: [placeholderKey()] },
     clients: [],
     clientDefaults: { id_token_signed_response_alg: 'ES256' },
-    scopes: ['openid'],
+    // What clients may ask for is judged before the engine sees it; here they only name it when they register.
+    scopes: [...listedScopes],
     claims: { openid: ['sub'] },
     responseTypes: ['code'],
     subjectTypes: ['public'],
@@ -117,6 +125,7 @@ function configurationOf(context: ProviderContext): Configuration {
       jwks: paths.keys,
       introspection: paths.introspection,
       revocation: paths.revocation,
+      registration: paths.registration,
       device_authorization: paths.deviceAuthorization,
       code_verification: paths.device,
     },
@@ -134,6 +143,8 @@ function configurationOf(context: ProviderContext): Configuration {
       revocation: { enabled: true, allowedPolicy: (_ctx, client, token) => token.clientId === client.clientId },
       deviceFlow: { enabled: grantTypes.includes(deviceGrant), charset: 'base-20', mask: '****-****' },
       mTLS,
+      ...registrationSettings(options.dynamicClients?.registration),
+      clientIdMetadataDocument: documentSettings(options.dynamicClients?.documents, context.admitFetch),
       dPoP: { enabled: false },
       resourceIndicators: { enabled: false },
     },
@@ -151,7 +162,7 @@ function configurationOf(context: ProviderContext): Configuration {
       return { accountId, claims: async () => ({ sub: accountId }) }
     },
     expiresWithSession: async () => false,
-    issueRefreshToken: async () => mayRefresh(context),
+    issueRefreshToken: async (_ctx, client) => client.grantTypeAllowed('refresh_token') && mayRefresh(context),
     rotateRefreshToken: (ctx) => {
       const { source } = stateOf(ctx)
       const token = ctx.oidc.entities.RefreshToken as FoundToken

@@ -1,4 +1,5 @@
 /** What one request carries through the provider; lives in `ctx.state`. */
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { type KoaContextWithOIDC, Provider } from 'oidc-provider'
 import type { Login } from '../login/identity.ts'
 import type { Unit } from '../storage/unit.ts'
@@ -41,6 +42,8 @@ export interface RequestState {
   presented?: string
   /** Clients that were looked up, beside those of the file. */
   clients?: Map<string, ClientOptions>
+  /** Made for the client that registers in this request. */
+  newSecret?: string
   /** The certificate that came with the request (RFC 8705). */
   certificate?: () => ClientCertificate | undefined
   /** The client used HTTP Basic. */
@@ -51,16 +54,20 @@ export interface RequestState {
 
 export const stateOf = (ctx: { state: unknown }): RequestState => ctx.state as RequestState
 
+const requests = new AsyncLocalStorage<RequestState>()
+
+/** Serves a request: what runs below finds its state, before the engine has a context of its own for it and afterwards. */
+export const withState = <T>(state: RequestState, serve: () => T): T => requests.run(state, serve)
+
 /** The state of the request that is being served. @throws Error outside a request */
 export function currentState(): RequestState {
-  return stateOf(currentContext())
+  return requests.getStore() ?? stateOf(currentContext())
 }
 
 /** Clients that this request has looked up; `undefined` outside a request. */
 export function knownClients(): Map<string, ClientOptions> | undefined {
-  const ctx = Provider.ctx
-  if (!ctx) return undefined
-  const state = stateOf(ctx)
+  const state = requests.getStore()
+  if (!state) return undefined
   state.clients ??= new Map()
   return state.clients
 }

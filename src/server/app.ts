@@ -11,6 +11,8 @@ import { openSessions } from '../login/sessions.ts'
 import { openStashes } from '../login/stash.ts'
 import { openWaiting } from '../login/waiting.ts'
 import { openClients } from '../oidc/clients.ts'
+import { clientDocuments } from '../oidc/dynamic/documents.ts'
+import { registeredClients } from '../oidc/dynamic/registered.ts'
 import { openIssuedTokens } from '../oidc/issued.ts'
 import { openSigningKeys } from '../oidc/keys.ts'
 import { openLogoutNotices } from '../oidc/logout-notices.ts'
@@ -88,7 +90,12 @@ export async function openApp(context: AppContext): Promise<App> {
     continueOnFailure: options.continueOnConnectorFailure,
   })
   const pages = openPages(frontend, mount)
-  const clients = openClients(oidc.clients)
+  const { dynamicClients } = oidc
+  const documents = dynamicClients?.documents && clientDocuments(dynamicClients, log)
+  const clients = openClients(oidc.clients, [
+    ...(dynamicClients?.registration ? [registeredClients(dynamicClients)] : []),
+    ...(documents ? [documents] : []),
+  ])
   const connectorData = openConnectorData({ driver, sealer })
   const flow = openLoginFlow({
     connectors,
@@ -127,7 +134,7 @@ export async function openApp(context: AppContext): Promise<App> {
     operators: new Set(
       oidc.clients.flatMap(({ keys }) => (keys && 'jwksURI' in keys ? new URL(keys.jwksURI).href : [])),
     ),
-    privateNetworks: [],
+    privateNetworks: dynamicClients?.privateNetworks ?? [],
   })
   const answers = openAnswers({ pages, log })
   const provider = openProvider({
@@ -135,6 +142,8 @@ export async function openApp(context: AppContext): Promise<App> {
     clients,
     driver,
     fetch: publications.fetch,
+    documents,
+    admitFetch: async ({ req }) => (await services.limits.clientDocument(services.addressOf(req))) === undefined,
     keys,
     issued,
     connectors,
@@ -173,7 +182,7 @@ export async function openApp(context: AppContext): Promise<App> {
   }
 
   const cors = corsOf(web.cors)
-  const documents = openDocuments({ oidc, keys, mount, cors, headers: web.headers })
+  const published = openDocuments({ oidc, keys, mount, cors, headers: web.headers })
   const assets = openAssets({ mount, theme: frontend.theme, ...(frontend.dir !== undefined && { dir: frontend.dir }) })
   provider.use(serve({ driver, pages, log, issuer, headers: web.headers, certificateOf: certificates.of }))
   provider.use(routing(services, cors))
@@ -182,7 +191,7 @@ export async function openApp(context: AppContext): Promise<App> {
   provider.silent = true
   return {
     handler: openFront({
-      documents,
+      documents: published,
       assets,
       application: provider.callback(),
       issuer: new URL(issuer),

@@ -127,7 +127,13 @@ const doubtful = (uri: string, isPublic: boolean): string | undefined => {
   return undefined
 }
 
-const warnUnknown = (ids: string[], pointer: string, known: string[], what: string, { report }: Reading): void => {
+export const warnUnknown = (
+  ids: string[],
+  pointer: string,
+  known: string[],
+  what: string,
+  { report }: Reading,
+): void => {
   for (const [index, id] of ids.entries()) {
     if (known.includes(id) || id === '') continue
     report.warn(child(pointer, index), `"${id}" is the id of no ${what} in this file`, { nearest: nearest(id, known) })

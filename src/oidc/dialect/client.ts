@@ -1,6 +1,9 @@
 /** Clients of an operator's file, with Dex's redirect rules in the place of the engine's. */
+import { hash } from 'node:crypto'
 import type { ClientMetadata, Client as EngineClient, Provider } from 'oidc-provider'
 import type { Clients } from '../clients.ts'
+import type { DynamicClientOptions } from '../dynamic/options.ts'
+import { clientAdapter } from '../dynamic/registered.ts'
 import type { ClientOptions } from '../options.ts'
 import { redirectAllowed } from '../redirects.ts'
 import { hashSecret } from './context.ts'
@@ -8,24 +11,49 @@ import { hashSecret } from './context.ts'
 /** The engine wants an address where a code may be sent; which ones are good is decided in `redirects.ts` alone. */
 const noAddress = 'https://address.invalid/'
 
-export function clientOf(
-  provider: Provider,
-  { clients, grantTypes }: { clients: Clients; grantTypes: readonly string[] },
-) {
+/** Clients that came from elsewhere and are kept ready, with their key sets. */
+const remembered = 500
+
+export interface ClientContext {
+  clients: Clients
+  grantTypes: readonly string[]
+  dynamicClients?: DynamicClientOptions | undefined
+}
+
+export function clientOf(provider: Provider, { clients, grantTypes, dynamicClients }: ClientContext) {
   const Base = provider.Client
-  class Client extends (Base as unknown as new (metadata: ClientMetadata) => EngineClient) {
+  class Client extends (Base as unknown as new (
+    metadata: ClientMetadata,
+    ctx?: undefined,
+    more?: { cimd: boolean },
+  ) => EngineClient) {
     override redirectUriAllowed(uri: string): boolean {
       const options = clients.get(this.clientId)
       return options !== undefined && redirectAllowed(options, uri)
     }
   }
   const made = new Map<string, EngineClient>()
+  // By what they said of themselves: a change makes another one.
+  const strangers = new Map<string, EngineClient>()
+  const stranger = (options: ClientOptions): EngineClient => {
+    const metadata = options.registered as unknown as ClientMetadata
+    const key = hash('sha256', JSON.stringify(metadata), 'base64url')
+    const known = strangers.get(key)
+    if (known) return known
+    if (strangers.size >= remembered) strangers.delete(strangers.keys().next().value!)
+    const client = new Client(metadata, undefined, { cimd: options.origin === 'document' })
+    strangers.set(key, client)
+    return client
+  }
+  // A property: the engine's getter looks for a store that only its own class has.
+  if (dynamicClients) Object.defineProperty(Client, 'adapter', { value: clientAdapter(dynamicClients) })
   return Object.assign(Client, {
     async find(id: string): Promise<EngineClient | undefined> {
       const known = made.get(id)
       if (known) return known
       const options = typeof id === 'string' ? await clients.load(id) : undefined
       if (!options) return undefined
+      if (options.origin !== undefined) return stranger(options)
       // Set afterwards: the engine refuses ids with letters outside ASCII, which Dex's files may have.
       const client = Object.assign(new Client(metadataOf(options, grantTypes)), { clientId: options.id })
       made.set(id, client)

@@ -15,6 +15,13 @@ export interface CredentialClients {
   get(id: string): { secret?: string } | undefined
 }
 
+export interface CredentialContextOptions {
+  clients: CredentialClients
+  grantTypes: readonly string[]
+  /** That signs ID tokens. */
+  algorithm(): string
+}
+
 /** Stands for a token that the engine would refuse by its form. */
 export const presentedHandle = 'presented'
 
@@ -22,7 +29,7 @@ export const hashSecret = (secret: string): string => createHash('sha256').updat
 
 export function contextOf(
   provider: Provider,
-  { clients, grantTypes }: { clients: CredentialClients; grantTypes: readonly string[] },
+  { clients, grantTypes, algorithm }: CredentialContextOptions,
 ): typeof EngineContext {
   const Base = provider.OIDCContext
   class OIDCContext extends Base {
@@ -39,6 +46,10 @@ export function contextOf(
 
     override set body(fields: Fields) {
       const { ctx } = this as unknown as { ctx: CredentialContext }
+      if (registrationRoutes.has(this.route)) {
+        this.#body = registration(fields, algorithm())
+        return
+      }
       const { grant_type: grantType } = fields
       // Before who asks: Dex looks at it first, and so learns a client what is wrong.
       if (this.route === 'token' && typeof grantType === 'string' && !grantTypes.includes(grantType)) {
@@ -57,6 +68,23 @@ interface CredentialContext {
 
 /** Routes where the parameter `token` names a token of any kind. */
 const tokenRoutes = new Set(['introspection', 'revocation'])
+
+/** Their bearer token is no credential of a client, and their body is no form. */
+const registrationRoutes = new Set(['registration', 'client_update'])
+
+/**
+ * The engine knows no algorithm of ours, since keys that sign are none of its own; and of a secret only the hash is kept
+ * that a change would be compared with (RFC 7592, 2.2).
+ */
+function registration(fields: unknown, algorithm: string): Fields | undefined {
+  if (typeof fields !== 'object' || fields === null || Array.isArray(fields)) return fields as undefined
+  const { id_token_signed_response_alg: wanted, ...more } = fields as Fields
+  if (wanted !== undefined && wanted !== algorithm) {
+    throw new errors.InvalidClientMetadata(`id_token_signed_response_alg must be ${algorithm}`)
+  }
+  if (typeof more.client_secret === 'string') more.client_secret = hashSecret(more.client_secret)
+  return more
+}
 
 /** Puts a handle in the place of the token: the engine refuses JWTs here, and ours are JWTs. */
 function present(ctx: CredentialContext, route: string, fields: Fields): Fields {

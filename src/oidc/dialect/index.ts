@@ -10,6 +10,7 @@ import { contextOf } from './context.ts'
 import { deviceCodeOf } from './device-code.ts'
 import { grantOf } from './grant.ts'
 import { idTokenOf } from './id-token.ts'
+import { initialAccessTokenOf } from './initial-access-token.ts'
 import { type RefreshTokenContext, refreshTokenOf } from './refresh-token.ts'
 import { type ReplayStore, replayDetectionOf } from './replay.ts'
 import { sessionOf } from './session.ts'
@@ -26,11 +27,11 @@ export function applyDialect(
   provider: Provider,
   { options, clients, driver, keys, issued, hasEnded, audit }: DialectContext,
 ): void {
-  const { issuer, lifetimes, grantTypes, refreshTokens, pkce } = options
+  const { issuer, lifetimes, grantTypes, refreshTokens, pkce, dynamicClients } = options
   const tokens: TokenContext = { keys, issued, issuer, clients, lifetime: lifetimes.tokens }
   const models = {
-    OIDCContext: contextOf(provider, { clients, grantTypes }),
-    Client: clientOf(provider, { clients, grantTypes }),
+    OIDCContext: contextOf(provider, { clients, grantTypes, algorithm: () => keys.algorithm }),
+    Client: clientOf(provider, { clients, grantTypes, dynamicClients }),
     Session: sessionOf(provider),
     Grant: grantOf(provider),
     AuthorizationCode: authorizationCodeOf(provider, { audit, tokenLifetime: lifetimes.tokens }),
@@ -38,6 +39,7 @@ export function applyDialect(
     DeviceCode: deviceCodeOf(provider, { clients, lifetime: lifetimes.deviceRequests, methods: pkce.methods }),
     AccessToken: accessTokenOf(provider, tokens),
     IdToken: idTokenOf(provider, tokens),
+    InitialAccessToken: initialAccessTokenOf(provider, dynamicClients?.registration?.initialAccessTokens ?? []),
     ReplayDetection: replayDetectionOf(provider, driver),
   }
   // The engine reads its models through the provider's getters, so that a property of the instance is what it finds.

@@ -5,7 +5,7 @@ import type { Logger } from '../../lib/logger.ts'
 import { asFailure, failureTable, PageFailure } from '../../login/failures.ts'
 import type { Pages } from '../../login/pages.ts'
 import type { ClientCertificate } from '../../oidc/certificates.ts'
-import type { RequestState } from '../../oidc/state.ts'
+import { type RequestState, withState } from '../../oidc/state.ts'
 import type { StorageDriver } from '../../storage/contract.ts'
 import { openUnit } from '../../storage/unit.ts'
 import { sendFailure } from '../answer.ts'
@@ -43,7 +43,7 @@ export const serve =
     ctx.state = state
     openJar(ctx)
     try {
-      await next()
+      await withState(state, next)
       // What failed on our side leaves nothing behind.
       if (ctx.status < 500 && state.unit.staged > 0) await commit(ctx, state)
       challengeBasic(ctx, issuer)
