@@ -15,7 +15,7 @@ import { deviceGrant } from './device.ts'
 import { applyDialect } from './dialect/index.ts'
 import { type FoundToken, touch } from './dialect/refresh-token.ts'
 import { paths } from './discovery.ts'
-import { type AdmitFetch, type Documents, documentSettings } from './dynamic/documents.ts'
+import { type Documents, documentSettings } from './dynamic/documents.ts'
 import { registrationSettings, watchRegistrations } from './dynamic/registered.ts'
 import { addTokenExchange, exchangeGrant } from './exchange.ts'
 import type { IssuedTokens } from './issued.ts'
@@ -34,7 +34,6 @@ export interface ProviderContext {
   clients: Clients
   driver: Pick<StorageDriver, 'get' | 'commit'>
   documents: Documents | undefined
-  admitFetch: AdmitFetch
   /** Fetches what clients publish. */
   fetch: typeof fetch
   keys: SigningKeys
@@ -144,7 +143,7 @@ function configurationOf(context: ProviderContext): Configuration {
       deviceFlow: { enabled: grantTypes.includes(deviceGrant), charset: 'base-20', mask: '****-****' },
       mTLS,
       ...registrationSettings(options.dynamicClients?.registration),
-      clientIdMetadataDocument: documentSettings(options.dynamicClients?.documents, context.admitFetch),
+      clientIdMetadataDocument: documentSettings(options.dynamicClients?.documents),
       dPoP: { enabled: false },
       resourceIndicators: { enabled: false },
     },

@@ -42,6 +42,8 @@ export interface RequestState {
   presented?: string
   /** Clients that were looked up, beside those of the file. */
   clients?: Map<string, ClientOptions>
+  /** Whether whoever sent this request may make the server fetch something now. */
+  admitFetch?: () => Promise<boolean>
   /** Made for the client that registers in this request. */
   newSecret?: string
   /** The certificate that came with the request (RFC 8705). */

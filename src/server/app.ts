@@ -143,7 +143,6 @@ export async function openApp(context: AppContext): Promise<App> {
     driver,
     fetch: publications.fetch,
     documents,
-    admitFetch: async ({ req }) => (await services.limits.clientDocument(services.addressOf(req))) === undefined,
     keys,
     issued,
     connectors,
@@ -184,7 +183,17 @@ export async function openApp(context: AppContext): Promise<App> {
   const cors = corsOf(web.cors)
   const published = openDocuments({ oidc, keys, mount, cors, headers: web.headers })
   const assets = openAssets({ mount, theme: frontend.theme, ...(frontend.dir !== undefined && { dir: frontend.dir }) })
-  provider.use(serve({ driver, pages, log, issuer, headers: web.headers, certificateOf: certificates.of }))
+  provider.use(
+    serve({
+      driver,
+      pages,
+      log,
+      issuer,
+      headers: web.headers,
+      certificateOf: certificates.of,
+      admitFetch: async (request) => (await services.limits.clientDocument(services.addressOf(request))) === undefined,
+    }),
+  )
   provider.use(routing(services, cors))
   provider.use(onlyWhatWasPassed)
   // The engine says by events what it cannot answer; Koa would print it once more.

@@ -3,14 +3,19 @@
  * file may lie anywhere; one that a stranger named must not lead into the operator's own network (SSRF), wherever its name
  * leads by the time it is looked up.
  */
-import { type LookupAddress, type LookupOptions, lookup } from 'node:dns'
-import { promisify } from 'node:util'
+import { type LookupAddress, type LookupAllOptions, lookup as system } from 'node:dns'
 import { isPublicAddress } from '../lib/addresses.ts'
 import type { Attributes } from '../lib/logger.ts'
 import type { Metrics } from './metrics.ts'
 import type { Environment } from './proxy.ts'
 import { openUpstream } from './upstream.ts'
 import type { Lookup } from './upstream-connections.ts'
+
+type SystemLookup = (
+  host: string,
+  options: LookupAllOptions,
+  done: (error: Error | null, found: LookupAddress[]) => void,
+) => void
 
 export interface OutboundOptions {
   metrics: Pick<Metrics, 'upstreamCall'>
@@ -21,6 +26,8 @@ export interface OutboundOptions {
   operators: ReadonlySet<string>
   /** Networks (CIDR) that the addresses of strangers may lie in although they are not public. */
   privateNetworks: readonly string[]
+  /** How names are looked up; the system's way. */
+  lookup?: SystemLookup
 }
 
 export interface Outbound {
@@ -41,7 +48,7 @@ export class ForbiddenAddress extends Error {
   }
 }
 
-export function openOutbound({ operators, privateNetworks, metrics, ...rest }: OutboundOptions): Outbound {
+export function openOutbound({ operators, privateNetworks, metrics, lookup, ...rest }: OutboundOptions): Outbound {
   const failure = (_code: string, message: string, { cause }: { cause?: unknown }) => new Error(message, { cause })
   const open = (lookup?: Lookup) =>
     openUpstream({
@@ -57,7 +64,7 @@ export function openOutbound({ operators, privateNetworks, metrics, ...rest }: O
       maxBytes,
       ...(lookup && { lookup }),
     })
-  const guard = guarded(privateNetworks)
+  const guard = guarded(privateNetworks, lookup ?? system)
   const trusted = open()
   const strangers = open(guard.lookup)
   const [fetchTrusted, fetchStrange] = [trusted.http(), strangers.http()]
@@ -75,7 +82,10 @@ export function openOutbound({ operators, privateNetworks, metrics, ...rest }: O
   }
 }
 
-function guarded(privateNetworks: readonly string[]): { lookup: Lookup; check(url: URL): Promise<void> } {
+function guarded(
+  privateNetworks: readonly string[],
+  lookup: SystemLookup,
+): { lookup: Lookup; check(url: URL): Promise<void> } {
   const isGood = (address: string) => isPublicAddress(address, privateNetworks)
   return {
     /** The answer that is checked is the one that is connected to, so that a name cannot lead elsewhere a moment later. */
@@ -94,13 +104,12 @@ function guarded(privateNetworks: readonly string[]): { lookup: Lookup; check(ur
       const host = hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '')
       if (protocol !== 'https:' || username !== '' || password !== '') throw new ForbiddenAddress(host)
       const isName = /[a-z]/i.test(host) && !host.includes(':')
-      const found: LookupAddress[] = isName ? await resolve(host) : [{ address: host, family: 0 }]
+      const found: LookupAddress[] = isName ? await resolve(lookup, host) : [{ address: host, family: 0 }]
       if (!found.every(({ address }) => isGood(address))) throw new ForbiddenAddress(host)
     },
   }
 }
 
-const lookupAll = promisify(lookup) as (host: string, options: LookupOptions) => Promise<LookupAddress[]>
-
 /** Nothing for a name that is not known here: behind a proxy that is usual, and without one the connection says so. */
-const resolve = (host: string): Promise<LookupAddress[]> => lookupAll(host, { all: true }).catch(() => [])
+const resolve = (lookup: SystemLookup, host: string): Promise<LookupAddress[]> =>
+  new Promise((done) => lookup(host, { all: true }, (error, found) => done(error ? [] : found)))

@@ -2,11 +2,12 @@
  * Clients whose id is the address of a document about them (draft-ietf-oauth-client-id-metadata-document). The engine
  * fetches, checks and keeps those documents, in bounds; which may be fetched at all the operator says.
  */
-import { errors, type KoaContextWithOIDC, type Provider } from 'oidc-provider'
+import { errors, type Provider } from 'oidc-provider'
 import type { Logger } from '../../lib/logger.ts'
 import type { ClientSource } from '../clients.ts'
 import type { ClientOptions } from '../options.ts'
-import { judgeMetadata, optionsOf, type RegisteredMetadata } from './metadata.ts'
+import { currentState } from '../state.ts'
+import { judgeMetadata, optionsOf, type RegisteredMetadata, withoutForeignGrants } from './metadata.ts'
 import type { DynamicClientOptions } from './options.ts'
 
 /** The state of that draft which the engine speaks. */
@@ -15,15 +16,12 @@ const draft = 'draft-02'
 /** Letters; no longer id is looked at. */
 const longestId = 1_000
 
-/** Whether somebody may make this server fetch something, now. */
-export type AdmitFetch = (ctx: KoaContextWithOIDC) => Promise<boolean>
-
 /** The engine's settings. */
-export function documentSettings(documents: DynamicClientOptions['documents'], admit: AdmitFetch) {
+export function documentSettings(documents: DynamicClientOptions['documents']) {
   return {
     enabled: documents !== undefined,
     ack: draft,
-    allowFetch: (ctx: KoaContextWithOIDC) => admit(ctx),
+    allowFetch: async () => (await currentState().admitFetch?.()) ?? false,
     // Seconds.
     cacheDuration: { min: 60, max: 3600 },
   }
@@ -55,7 +53,7 @@ export function clientDocuments(options: DynamicClientOptions, log: Logger): Doc
       try {
         const client = await find?.(id)
         if (!client) return undefined
-        const metadata = JSON.parse(JSON.stringify(client.metadata())) as RegisteredMetadata
+        const metadata = withoutForeignGrants(JSON.parse(JSON.stringify(client.metadata())))
         judgeMetadata(metadata, options)
         return optionsOf(id, metadata, 'document', options)
       } catch (error) {

@@ -14,6 +14,12 @@ export type RegisteredMetadata = Record<string, unknown>
 /** What a stranger's client may be given: nothing that needs no person, and nothing that stands for another client. */
 const grantTypes = new Set(['authorization_code', 'refresh_token', deviceGrant])
 
+/** A document is written for every server there is: what this one does not give is left out of it. */
+export const withoutForeignGrants = (metadata: RegisteredMetadata): RegisteredMetadata => ({
+  ...metadata,
+  grant_types: listOf(metadata.grant_types).filter((grant) => grantTypes.has(grant)),
+})
+
 const longestName = 100
 const mostRedirects = 20
 const longestText = 2_000

@@ -22,6 +22,8 @@ export interface ServeContext {
   /** Headers of the operator, over ours. */
   headers: Readonly<Record<string, string>>
   certificateOf(request: IncomingMessage): ClientCertificate | undefined
+  /** Counts what whoever sent the request makes this server fetch. */
+  admitFetch(request: IncomingMessage): Promise<boolean>
 }
 
 /** The route that was matched, noted by app.ts. */
@@ -32,12 +34,13 @@ export interface ServedState extends RequestState {
 }
 
 export const serve =
-  ({ driver, pages, log, issuer, headers, certificateOf }: ServeContext) =>
+  ({ driver, pages, log, issuer, headers, certificateOf, admitFetch }: ServeContext) =>
   async (ctx: Context, next: Next): Promise<void> => {
     const state: ServedState = {
       requestId: requestIdOf(ctx.req),
       unit: openUnit(driver),
       certificate: () => certificateOf(ctx.req),
+      admitFetch: () => admitFetch(ctx.req),
       release: [],
     }
     ctx.state = state

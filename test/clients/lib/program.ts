@@ -81,6 +81,7 @@ export interface RunningProvider extends AsyncDisposable {
 export async function startProvider(
   { web, ...more }: Record<string, unknown>,
   origins: string[] = [],
+  env: Record<string, string> = {},
 ): Promise<RunningProvider> {
   const folder = await mkdtemp(join(tmpdir(), 'countersign-client-'))
   const port = await freePort()
@@ -108,7 +109,7 @@ export async function startProvider(
   )
   const program = process.env.COUNTERSIGN_PROGRAM ?? join(root, 'bin', 'countersign.js')
   const [command, args] = /\.[jt]s$/.test(program) ? [process.execPath, [program]] : [program, []]
-  const running = start(command, [...args, 'serve', file], { cwd: folder })
+  const running = start(command, [...args, 'serve', file], { cwd: folder, env: { ...process.env, ...env } })
   const answers = async () => (await fetch(`${issuer}/.well-known/openid-configuration`)).ok || undefined
   try {
     await waitUntil('The server', answers, running.output)
