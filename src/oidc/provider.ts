@@ -112,6 +112,8 @@ function configurationOf(context: ProviderContext): Configuration {
     responseTypes: ['code'],
     subjectTypes: ['public'],
     ...authentication,
+    // Logout is ours, and so is what it needs of clients.
+    extraClientMetadata: { properties: ['post_logout_redirect_uris'] },
     conformIdTokenClaims: false,
     allowOmittingSingleRegisteredRedirectUri: false,
     acceptQueryParamAccessTokens: false,

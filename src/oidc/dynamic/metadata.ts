@@ -52,11 +52,14 @@ export function judgeMetadata(metadata: RegisteredMetadata, policy: Policy): voi
     if (unknown.length > 0) refuse(`scope must not include ${unknown.join(' ').slice(0, 200)}`)
     if (!asked.includes('openid')) refuse('scope must include openid')
   }
-  const uris = listOf(metadata.redirect_uris)
-  if (uris.length > mostRedirects) refuse(`redirect_uris must not have more than ${mostRedirects} members`)
-  for (const uri of uris) {
-    const fault = uri.length > longestText ? 'is too long' : registrable(uri)
-    if (fault) throw new errors.InvalidRedirectUri(`redirect_uris: "${uri.slice(0, 100)}" ${fault}`)
+  for (const member of ['redirect_uris', 'post_logout_redirect_uris']) {
+    const uris = metadata[member] ?? []
+    if (!isTextList(uris)) throw new errors.InvalidClientMetadata(`${member} must be an array of strings`)
+    if (uris.length > mostRedirects) refuse(`${member} must not have more than ${mostRedirects} members`)
+    for (const uri of uris) {
+      const fault = uri.length > longestText ? 'is too long' : registrable(uri)
+      if (fault) throw new errors.InvalidRedirectUri(`${member}: "${uri.slice(0, 100)}" ${fault}`)
+    }
   }
 }
 
@@ -82,6 +85,7 @@ export function optionsOf(
     ...(keys && { keys }),
     ...(metadata.tls_client_certificate_bound_access_tokens === true && { certificateBoundTokens: true }),
     redirectURIs: listOf(metadata.redirect_uris),
+    postLogoutRedirectURIs: listOf(metadata.post_logout_redirect_uris),
     trustedPeers: [],
     allowedConnectors: policy.allowedConnectors,
     allowedScopes: typeof scope === 'string' ? splitScopes(scope) : allowedScopes(policy),
@@ -116,6 +120,9 @@ function keysOf({ jwks, jwks_uri }: RegisteredMetadata): ClientKeys | undefined 
   if (jwks !== undefined) return { jwks: jwks as { keys: Record<string, unknown>[] } }
   return typeof jwks_uri === 'string' ? { jwksURI: jwks_uri } : undefined
 }
+
+const isTextList = (value: unknown): value is string[] =>
+  Array.isArray(value) && value.every((each) => typeof each === 'string')
 
 const listOf = (value: unknown): string[] => (Array.isArray(value) ? value.map(String) : [])
 
