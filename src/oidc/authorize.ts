@@ -6,6 +6,14 @@ import { hash } from 'node:crypto'
 import type { Clients } from './clients.ts'
 import type { ClientOptions, OidcOptions } from './options.ts'
 import { outOfBand, redirectAllowed } from './redirects.ts'
+import {
+  bringsCode,
+  bringsIdToken,
+  bringsTokens,
+  grantTypeOf,
+  servedResponseTypes,
+  spelledOut,
+} from './response-types.ts'
 import { scopeFaults, splitScopes } from './scopes.ts'
 
 export type AuthorizationParams = Record<string, string>
@@ -25,6 +33,8 @@ export type Mode = (typeof modes)[keyof typeof modes]
 export interface AcceptedRequest {
   client: ClientOptions
   redirectUri: string
+  /** What connectors have to allow. */
+  grantType: string
   /** As the client asked for them. */
   scopes: string[]
   /** For the engine. */
@@ -56,12 +66,13 @@ export type Judgement =
   | ({ accepted: true } & AcceptedRequest)
   /** Nowhere to return to: a page. */
   | { accepted: false; status: number; message: string; next: string }
-  /** The client is told (RFC 6749, 4.1.2.1). */
+  /** The client is told (RFC 6749, 4.1.2.1 and 4.2.2.1). */
   | ({ accepted: false; error: string; description: string } & ErrorReturn)
 
 export interface JudgeContext {
   clients: Clients
   pkce: OidcOptions['pkce']
+  responseTypes: OidcOptions['responseTypes']
   /** `sub` of a token of ours that may serve as `id_token_hint`; it may have expired. */
   hintedSubject(token: string): Promise<string | undefined>
 }
@@ -88,9 +99,10 @@ export async function judgeAuthorization(
   if (repeated.includes('redirect_uri') || !redirectAllowed(client, redirectUri)) {
     return page(unregistered(client, redirectUri))
   }
+  const { response_mode: _, ...others } = params
   const returnTo = {
     redirectUri,
-    mode: modeOf(repeated.includes('response_mode') ? {} : params, redirectUri),
+    mode: modeOf(repeated.includes('response_mode') ? others : params, redirectUri),
     state: repeated.includes('state') ? undefined : params.state,
   }
   const refused = ([error, description]: Fault): Judgement => ({ accepted: false, ...returnTo, error, description })
@@ -124,12 +136,15 @@ function faultOf(params: AuthorizationParams, client: ClientOptions, context: Ju
   return (
     challengeFault(params, client, context.pkce) ??
     scopeFault(params, client, context) ??
-    responseTypeFault(params) ??
+    responseTypeFault(params, client, context) ??
     promptFault(params)
   )
 }
 
-/** RFC 7636, 4.4.1; public clients always need it (RFC 9700, 2.1.1). */
+/**
+ * RFC 7636, 4.4.1; public clients always need it (RFC 9700, 2.1.1). What brings no code has nothing that a challenge would
+ * protect.
+ */
 function challengeFault(
   params: AuthorizationParams,
   client: ClientOptions,
@@ -138,7 +153,9 @@ function challengeFault(
   const { code_challenge: challenge, code_challenge_method: method } = params
   if (challenge === undefined) {
     if (method !== undefined) return ['invalid_request', 'code_challenge_method without code_challenge']
-    if (needsChallenge(client, pkce)) return ['invalid_request', 'PKCE is required: code_challenge must be sent']
+    const withoutCode = params.response_type !== undefined && !bringsCode(spelledOut(params.response_type))
+    if (needsChallenge(client, pkce) && !withoutCode)
+      return ['invalid_request', 'PKCE is required: code_challenge must be sent']
     return undefined
   }
   if (!pkce.methods.includes((method ?? 'plain') as 'S256')) {
@@ -162,12 +179,29 @@ function scopeFault(params: AuthorizationParams, client: ClientOptions, { client
   return undefined
 }
 
-function responseTypeFault({ response_type: type }: AuthorizationParams): Fault | undefined {
+function responseTypeFault(
+  { response_type: type, response_mode: mode, redirect_uri: redirectUri, nonce }: AuthorizationParams,
+  { origin }: ClientOptions,
+  { responseTypes }: JudgeContext,
+): Fault | undefined {
   if (type === undefined) return ['invalid_request', 'No response_type provided']
-  const words = [...new Set(type.split(/\s+/))]
-  return words.length === 1 && words[0] === 'code'
-    ? undefined
-    : ['unsupported_response_type', 'the only response type here is "code"']
+  const asked = spelledOut(type)
+  const served = servedResponseTypes(responseTypes)
+  if (!served.includes(asked)) {
+    const listed = served.map((each) => `"${each}"`).join(', ')
+    return ['unsupported_response_type', `the response types here are ${listed || 'none'}`]
+  }
+  if (!bringsTokens(asked)) return undefined
+  // Nobody here vouches for where the tokens would go.
+  if (origin !== undefined) return ['unauthorized_client', 'this application may only ask for a code']
+  if (redirectUri === outOfBand) return ['invalid_request', 'out of band shows a code and nothing else']
+  // OAuth 2.0 Multiple Response Types, 5: queries are logged, and sent on as referrer.
+  if (mode === 'query') return ['invalid_request', 'tokens come by response_mode fragment or form_post, not query']
+  // OpenID Connect Core, 3.2.2.1 and 3.3.2.11: it binds the ID token to this request.
+  if (nonce === undefined && bringsIdToken(asked)) {
+    return ['invalid_request', `response_type "${asked}" requires a nonce`]
+  }
+  return undefined
 }
 
 const prompts: ReadonlySet<string> = new Set<Prompt>(['none', 'login', 'consent', 'select_account'])
@@ -185,11 +219,14 @@ function promptFault(params: AuthorizationParams): Fault | undefined {
   return maxAge === undefined || /^\d{1,15}$/.test(maxAge) ? undefined : ['invalid_request', 'Invalid max_age value']
 }
 
-/** A mode that is not known is passed over, as in Dex. */
-function modeOf({ response_mode: mode }: AuthorizationParams, redirectUri: string): Mode {
+/**
+ * A mode that is not known is passed over, as in Dex. What brings tokens, or would, is answered in the fragment, errors as
+ * well (OAuth 2.0 Multiple Response Types, 5).
+ */
+function modeOf({ response_mode: mode, response_type: type = '' }: AuthorizationParams, redirectUri: string): Mode {
   if (redirectUri === outOfBand) return modes.outOfBand
   if (mode === 'form_post') return modes.formPost
-  return mode === 'fragment' ? modes.fragment : modes.query
+  return mode === 'fragment' || bringsTokens(spelledOut(type)) ? modes.fragment : modes.query
 }
 
 function accept(
@@ -199,13 +236,15 @@ function accept(
   hintedSubject: string | undefined,
 ): Judgement {
   const { redirectUri, mode } = returnTo
-  const { state, nonce, ui_locales, max_age: maxAge } = params
+  const { state, nonce, ui_locales, max_age: maxAge, response_type: asked = '' } = params
+  const responseType = spelledOut(asked)
   const prompts = new Set(promptsOf(params) as Prompt[])
   return {
     accepted: true,
     client,
     redirectUri,
     returnTo,
+    grantType: grantTypeOf(responseType),
     scopes: splitScopes(params.scope),
     askApproval: prompts.has('consent') || params.approval_prompt === 'force',
     prompts,
@@ -218,7 +257,7 @@ function accept(
     params: {
       client_id: client.id,
       redirect_uri: redirectUri,
-      response_type: 'code',
+      response_type: responseType,
       scope: 'openid',
       response_mode: mode,
       ...(state !== undefined && { state }),

@@ -1,6 +1,7 @@
 /** The discovery document (OpenID Connect Discovery 1.0, 4), with Dex's members in Dex's order. */
 import { authenticationMembers } from './client-auth.ts'
 import type { OidcOptions } from './options.ts'
+import { servedResponseTypes, spelledOut } from './response-types.ts'
 import { listedScopes } from './scopes.ts'
 
 /** Paths below the issuer, as Dex has them; revocation is ours (RFC 7009). */
@@ -27,8 +28,8 @@ const certificateEndpoints = {
   revocation_endpoint: paths.revocation,
 }
 
-export function discoveryDocument(options: OidcOptions, algorithm: string): object {
-  const { issuer, grantTypes, pkce, sessions, dynamicClients } = options
+export function discoveryDocument(options: OidcOptions, algorithms: readonly string[]): object {
+  const { issuer, grantTypes, responseTypes, pkce, sessions, dynamicClients } = options
   const base = issuer.replace(/\/$/, '')
   return {
     issuer,
@@ -48,10 +49,10 @@ export function discoveryDocument(options: OidcOptions, algorithm: string): obje
     }),
     ...(dynamicClients?.registration && { registration_endpoint: `${base}${paths.registration}` }),
     grant_types_supported: grantTypes.toSorted(),
-    response_types_supported: ['code'],
+    response_types_supported: listedResponseTypes(responseTypes),
     response_modes_supported: ['query', 'fragment', 'form_post'],
     subject_types_supported: ['public'],
-    id_token_signing_alg_values_supported: [algorithm],
+    id_token_signing_alg_values_supported: algorithms,
     code_challenge_methods_supported: pkce.methods,
     scopes_supported: listedScopes,
     ...(dynamicClients?.documents && { client_id_metadata_document_supported: true }),
@@ -78,3 +79,7 @@ export function discoveryDocument(options: OidcOptions, algorithm: string): obje
     authorization_response_iss_parameter_supported: true,
   }
 }
+
+/** What is configured, as Dex lists it, with all that it lets clients ask for. */
+const listedResponseTypes = (configured: readonly string[]): string[] =>
+  [...new Set([...configured.map(spelledOut), ...servedResponseTypes(configured)])].sort()

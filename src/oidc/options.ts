@@ -1,4 +1,6 @@
 import type { DynamicClientOptions } from './dynamic/options.ts'
+import type { VaultOptions } from './keys/vault.ts'
+import type { LocalAlgorithm } from './keys.ts'
 
 /** Public keys of a client, or its certificates (`x5c`): as they stand in the file, or where it publishes them. */
 export type ClientKeys = { jwks: { keys: Record<string, unknown>[] } } | { jwksURI: string }
@@ -54,6 +56,10 @@ export interface ClientOptions {
   backchannelLogoutURI?: string
   /** A page of the client that browsers load in a frame at a logout. */
   frontchannelLogoutURI?: string
+  /** What its tokens are signed with; absent: the default of the signer. */
+  signingAlgorithm?: LocalAlgorithm
+  /** Groups in tokens of the client credentials grant, which stand for the client itself. */
+  ownGroups?: string[]
 }
 
 /** All durations in seconds. */
@@ -74,13 +80,21 @@ export interface OidcOptions {
   dynamicClients?: DynamicClientOptions
   /** Where applications with certificates reach this server, without a trailing slash (RFC 8705, 5); absent: at the issuer. */
   certificateAddress?: string
-  /** Grant types that the token endpoint serves. */
+  /** Grant types that the token endpoint serves; `implicit` stands for tokens of the authorization endpoint. */
   grantTypes: string[]
+  /** As configured; see `servedResponseTypes` for what that lets clients ask for. */
+  responseTypes: string[]
+  /** Id of the connector that answers the password grant. */
+  passwordConnector?: string
   pkce: { enforce: boolean; methods: ('S256' | 'plain')[] }
   /** Seconds. */
   lifetimes: { tokens: number; authRequests: number; deviceRequests: number }
   refreshTokens: RefreshTokenOptions
   /** Whether there are single sign-on sessions, which clients can be told the end of. */
   sessions?: boolean
-  signer: { algorithm: 'RS256' | 'ES256'; rotationPeriod: number }
+  signer: SignerOptions
 }
+
+export type SignerOptions =
+  /** `rotationPeriod` in seconds. */
+  { type: 'local'; algorithm: LocalAlgorithm; rotationPeriod: number } | ({ type: 'vault' } & VaultOptions)

@@ -1,15 +1,24 @@
 /** The engine, configured: oidc-provider behind Dex's paths, with our dialect, storing through the unit of the request. */
 import { generateKeyPairSync, randomBytes } from 'node:crypto'
-import { type Configuration, errors, interactionPolicy, type KoaContextWithOIDC, Provider } from 'oidc-provider'
+import {
+  type Configuration,
+  errors,
+  interactionPolicy,
+  type KoaContextWithOIDC,
+  Provider,
+  type ResponseType,
+} from 'oidc-provider'
 import type { Logger } from '../lib/logger.ts'
 import type { ConnectorData } from '../login/connector-data.ts'
 import type { Connectors } from '../login/connectors.ts'
 import type { StorageDriver } from '../storage/contract.ts'
 import type { Audit } from '../telemetry/audit.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
+import { accountForRefusal, accountForTokens, refusals } from './accounts.ts'
 import { adapterOf } from './adapter.ts'
 import { modes } from './authorize.ts'
-import { authenticationSettings, refusalOf } from './client-auth.ts'
+import { authenticationSettings } from './client-auth.ts'
+import { addClientCredentials, clientCredentialsGrant } from './client-credentials.ts'
 import { type Clients, isConfidential } from './clients.ts'
 import { deviceGrant } from './device.ts'
 import { applyDialect } from './dialect/index.ts'
@@ -21,15 +30,16 @@ import { addTokenExchange, exchangeGrant } from './exchange.ts'
 import type { IssuedTokens } from './issued.ts'
 import type { SigningKeys } from './keys.ts'
 import type { OidcOptions } from './options.ts'
+import { addPasswordGrant, type PasswordContext, passwordGrant } from './password.ts'
 import { answerAddress, redirectTo } from './redirects.ts'
-import { LoginEnded, Outage, refreshSource } from './refresh.ts'
-import { listedScopes, peerOf } from './scopes.ts'
-import { currentState, type GrantSource, stateOf } from './state.ts'
-import { encodeSubject } from './subject.ts'
+import { LoginEnded, refreshSource } from './refresh.ts'
+import { engineResponseTypes, implicitGrant } from './response-types.ts'
+import { listedScopes } from './scopes.ts'
+import { currentState, stateOf } from './state.ts'
 
 export type { Provider }
 
-export interface ProviderContext {
+export interface ProviderContext extends Pick<PasswordContext, 'flow' | 'limits' | 'addressOf'> {
   options: OidcOptions
   clients: Clients
   driver: Pick<StorageDriver, 'get' | 'commit'>
@@ -71,15 +81,25 @@ export function openProvider(context: ProviderContext): Provider {
   if (options.grantTypes.includes(exchangeGrant)) {
     addTokenExchange(provider, { connectors, clients, log, lifetime: options.lifetimes.tokens })
   }
+  if (options.grantTypes.includes(passwordGrant) && options.passwordConnector !== undefined) {
+    const { passwordConnector: connectorId } = options
+    addPasswordGrant(provider, { ...context, connectorId, mayRefresh: () => mayRefresh(context) })
+  }
+  if (options.grantTypes.includes(clientCredentialsGrant)) addClientCredentials(provider, { clients })
+  // RFC 9207, 2: in every answer; the engine leaves it out beside an ID token.
+  const withIssuer = (payload: Record<string, unknown>) => textsOf({ ...payload, iss: options.issuer })
   for (const place of ['query', 'fragment'] as const) {
     provider.registerResponseMode(modes[place], (ctx, uri, payload) => {
-      redirectTo(ctx, answerAddress(uri, textsOf(payload), place))
+      redirectTo(ctx, answerAddress(uri, withIssuer(payload), place))
     })
   }
-  provider.registerResponseMode(modes.formPost, (ctx, uri, payload) => answers.post(ctx, uri, textsOf(payload)))
+  provider.registerResponseMode(modes.formPost, (ctx, uri, payload) => answers.post(ctx, uri, withIssuer(payload)))
   provider.registerResponseMode(modes.outOfBand, (ctx, _uri, payload) => answers.copy(ctx, textsOf(payload)))
   provider.on('server_error', (_ctx, error) => log.error('unexpected failure', { err: error }))
-  provider.on('grant.success', (ctx) => accountForTokens(ctx, context))
+  provider.on('grant.success', (ctx) => accountForTokens(ctx, String(ctx.oidc.params?.grant_type), context))
+  provider.on('authorization.success', (ctx) => {
+    if (stateOf(ctx).source) accountForTokens(ctx, implicitGrant, context)
+  })
   const { registration } = options.dynamicClients ?? {}
   if (registration) watchRegistrations(provider, { ...context, registration })
   for (const event of refusals) {
@@ -90,7 +110,7 @@ export function openProvider(context: ProviderContext): Provider {
 
 function configurationOf(context: ProviderContext): Configuration {
   const { options, clients, answers } = context
-  const { grantTypes, lifetimes, refreshTokens } = options
+  const { grantTypes, responseTypes, lifetimes, refreshTokens } = options
   const { mTLS, ...authentication } = authenticationSettings(options)
   return {
     adapter: adapterOf,
@@ -109,7 +129,7 @@ function configurationOf(context: ProviderContext): Configuration {
     // What clients may ask for is judged before the engine sees it; here they only name it when they register.
     scopes: [...listedScopes],
     claims: { openid: ['sub'] },
-    responseTypes: ['code'],
+    responseTypes: engineResponseTypes(responseTypes) as ResponseType[],
     subjectTypes: ['public'],
     ...authentication,
     // Logout is ours, and so is what it needs of clients.
@@ -158,7 +178,7 @@ function configurationOf(context: ProviderContext): Configuration {
     loadExistingGrant: (ctx) => grantFor(ctx),
     findAccount: async (_ctx, accountId, token) => {
       if (token?.kind === 'RefreshToken') await renew(token as FoundToken, context)
-      else if (token?.kind === 'AuthorizationCode') stillAllowed(token, 'authorization_code', context)
+      else if (token?.kind === 'AuthorizationCode') stillAllowed(token, codeGrantType(), context)
       else if (token?.kind === 'DeviceCode') stillAllowed(token, deviceGrant, context)
       return { accountId, claims: async () => ({ sub: accountId }) }
     },
@@ -218,6 +238,9 @@ async function renew(token: FoundToken, context: ProviderContext): Promise<void>
   }
 }
 
+/** What the connector had to allow when the code was made. */
+const codeGrantType = (): string => (currentState().source?.hybrid ? implicitGrant : 'authorization_code')
+
 /** The operator may have taken the connector away since the login. */
 function stillAllowed(token: { clientId?: string | undefined }, grantType: string, context: ProviderContext): void {
   const { source } = currentState()
@@ -234,60 +257,6 @@ function mayRefresh({ connectors }: ProviderContext): boolean {
   if (!source?.scopes.includes('offline_access')) return false
   const connector = connectors.get(source.login.connectorId)
   return connector?.opened?.refresh !== undefined && connector.allows('refresh_token')
-}
-
-const refusals = ['grant.error', 'introspection.error', 'revocation.error', 'device_authorization.error'] as const
-
-/** Logs why, and tells the client more than the engine does: which check failed, though nothing of what was checked. */
-function accountForRefusal(
-  ctx: KoaContextWithOIDC,
-  error: errors.OIDCProviderError,
-  { log, audit }: ProviderContext,
-): void {
-  // A fault that our own reading of the form found.
-  const misread = error.error === 'invalid_request' && error.cause instanceof errors.OIDCProviderError
-  const told = misread ? (error.cause as errors.OIDCProviderError) : error
-  const reason = told.error_detail ?? told.error_description
-  const { client_id, grant_type } = (ctx.oidc.body ?? {}) as Record<string, unknown>
-  const id = ctx.oidc.client?.clientId ?? (typeof client_id === 'string' ? client_id : undefined)
-  ctx.status = told.statusCode
-  if (told instanceof Outage && told.retryAfter !== undefined) ctx.set('Retry-After', String(told.retryAfter))
-  const refused = told.error === 'invalid_client'
-  const { scope } = told as { scope?: string }
-  ctx.body = {
-    error: told.error,
-    error_description: refused ? refusalOf(ctx, told) : reason,
-    ...(scope !== undefined && { scope }),
-  }
-  if (told.error === 'authorization_pending' || told.error === 'slow_down') return
-  log.info('token request refused', { client_id: id, grant_type, error: told.error, reason })
-  if (refused && id !== undefined) audit({ type: 'client_refused', client_id: id, reason: reason ?? told.error })
-}
-
-function accountForTokens(ctx: KoaContextWithOIDC, { audit, metrics }: ProviderContext): void {
-  const { source } = stateOf(ctx)
-  const { client, params } = ctx.oidc
-  const grantType = String(params?.grant_type)
-  metrics.tokensIssued(grantType)
-  if (!source || !client) return
-  const event = { client_id: client.clientId, scopes: shown(source), ...personOfSource(source) }
-  audit(
-    grantType === 'refresh_token'
-      ? { type: 'tokens_refreshed', ...event }
-      : { type: 'tokens_issued', grant_type: grantType, ...event },
-  )
-}
-
-const shown = ({ scopes }: GrantSource): string[] => scopes.filter((scope) => peerOf(scope) === undefined)
-
-function personOfSource({ login }: GrantSource) {
-  const { connectorId, identity } = login
-  return {
-    sub: encodeSubject(identity.userId, connectorId),
-    connector_id: connectorId,
-    user_id: identity.userId,
-    ...(identity.email !== undefined && { email: identity.email }),
-  }
 }
 
 const textsOf = (payload: Record<string, unknown>): Record<string, string> =>

@@ -2,16 +2,17 @@ import assert from 'node:assert/strict'
 import { discoveryDocument, paths } from '../../src/oidc/discovery.ts'
 import type { OidcOptions } from '../../src/oidc/options.ts'
 
-const documentOf = (issuer: string, more: Partial<OidcOptions> = {}, algorithm = 'RS256') =>
+const documentOf = (issuer: string, more: Partial<OidcOptions> = {}, algorithms = ['RS256']) =>
   discoveryDocument(
     {
       issuer,
       clients: [],
       grantTypes: ['refresh_token', 'authorization_code'],
+      responseTypes: ['code'],
       pkce: { enforce: false, methods: ['S256'] },
       ...more,
     } as OidcOptions,
-    algorithm,
+    algorithms,
   ) as Record<string, unknown>
 
 describe('the discovery document', () => {
@@ -34,15 +35,23 @@ describe('the discovery document', () => {
   }
 
   it('promises only what is served', () => {
-    const document = documentOf('https://dex.example/dex', {}, 'ES256')
+    const document = documentOf('https://dex.example/dex', {}, ['ES256', 'EdDSA'])
     assert.deepEqual(document.grant_types_supported, ['authorization_code', 'refresh_token'])
     assert.deepEqual(document.response_types_supported, ['code'])
-    assert.deepEqual(document.id_token_signing_alg_values_supported, ['ES256'])
+    assert.deepEqual(document.id_token_signing_alg_values_supported, ['ES256', 'EdDSA'])
     assert.deepEqual(document.code_challenge_methods_supported, ['S256'])
     assert.deepEqual(document.scopes_supported, ['openid', 'email', 'groups', 'profile', 'offline_access'])
     assert.equal(document.request_parameter_supported, false)
     const urls = Object.values(document).filter((value) => String(value).startsWith('https://dex.example/dex/'))
     for (const url of urls) assert.ok(Object.values(paths).includes(String(url).slice(23) as never), String(url))
+  })
+
+  it('lists the response types of the file, and what they let clients ask for besides', () => {
+    const typesOf = (...responseTypes: string[]) => documentOf('https://a', { responseTypes }).response_types_supported
+    assert.deepEqual(typesOf('id_token token', 'code'), ['code', 'id_token token'])
+    assert.deepEqual(typesOf('code', 'id_token'), ['code', 'code id_token', 'id_token'])
+    // Dex lists it, though it never answers it.
+    assert.deepEqual(typesOf('token'), ['token'])
   })
 
   it('lists `plain` only where the operator allows it (X-9)', () => {

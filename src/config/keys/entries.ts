@@ -2,6 +2,7 @@
 import { Type } from 'typebox'
 import { listOf, text } from './annotate.ts'
 import { clientAuthentication } from './client-auth.ts'
+import { signingAlgorithm } from './signer.ts'
 import { CONNECTOR_GRANT_TYPES } from './tokens.ts'
 
 export const client = Type.Object({
@@ -55,10 +56,11 @@ export const client = Type.Object({
       'x-default': 'standalone',
     }),
   ),
+  signingAlgorithm: Type.Optional(signingAlgorithm),
   clientCredentialsClaims: Type.Optional(
     Type.Object(
       { groups: Type.Optional(listOf('Groups in those tokens.')) },
-      { description: 'Claims of tokens of the client credentials grant.' },
+      { description: 'Claims of tokens of the client credentials grant, which stand for the client itself.' },
     ),
   ),
 })

@@ -1,17 +1,12 @@
-/** Grants, lifetimes and signing: `oauth2`, `expiry`, `signer`. */
-import { nearest } from '../../lib/nearest.ts'
+/** PKCE and lifetimes: `oauth2.pkce`, `expiry`. */
 import type { OidcOptions } from '../../oidc/options.ts'
-import { GRANT_TYPES, localSigner, SERVED_GRANT_TYPES } from '../keys/tokens.ts'
 import type { Part, Reading } from '../reading.ts'
 import { child } from '../report.ts'
-import { readSection } from '../section.ts'
 import { readDuration } from './duration.ts'
 
 const DAY = 86_400
-/** A key needs some time in the published set before it signs. */
-const SHORTEST_ROTATION = 60
 
-export const readOauth2 = (oauth2: Part<'oauth2'>, { report }: Reading): Pick<OidcOptions, 'grantTypes' | 'pkce'> => {
+export const readPkce = (oauth2: Part<'oauth2'>, { report }: Reading): Pick<OidcOptions, 'pkce'> => {
   const methods =
     oauth2.pkce?.codeChallengeMethodsSupported?.filter((method) => method === 'S256' || method === 'plain') ?? []
   const plain = oauth2.pkce?.codeChallengeMethodsSupported?.indexOf('plain') ?? -1
@@ -20,24 +15,8 @@ export const readOauth2 = (oauth2: Part<'oauth2'>, { report }: Reading): Pick<Oi
     report.warn(at, 'lets clients send the verifier in clear; S256 alone is safer (RFC 9700, 2.1.1)')
   }
   return {
-    grantTypes: readGrantTypes(oauth2.grantTypes ?? [], report),
     pkce: { enforce: oauth2.pkce?.enforce ?? false, methods: methods.length > 0 ? [...new Set(methods)] : ['S256'] },
   }
-}
-
-const readGrantTypes = (names: string[], report: Reading['report']): string[] => {
-  if (names.length === 0) return SERVED_GRANT_TYPES
-  for (const [index, name] of names.entries()) {
-    const at = child('/oauth2/grantTypes', index)
-    if (SERVED_GRANT_TYPES.includes(name) || name === 'client_credentials' || report.broken(at)) continue
-    if (name === 'implicit') report.warn(at, '"implicit" has no effect without a response type that brings tokens')
-    else if (name === 'password') report.warn(at, '"password" has no effect without oauth2.passwordConnector')
-    else report.warn(at, `"${name}" is no known grant type and has no effect`, { nearest: nearest(name, GRANT_TYPES) })
-  }
-  const served = SERVED_GRANT_TYPES.filter((name) => names.includes(name))
-  if (served.length === 0)
-    report.warn('/oauth2/grantTypes', 'leaves no grant type that is served: no client can get a token')
-  return served
 }
 
 export const readExpiry = (
@@ -64,40 +43,4 @@ export const readExpiry = (
       ...(validIfNotUsedFor !== 0 && { validIfNotUsedFor }),
     },
   }
-}
-
-export const readSigner = (
-  signer: Part<'signer'> | undefined,
-  expiry: Part<'expiry'>,
-  reading: Reading,
-): OidcOptions['signer'] => {
-  const { report } = reading
-  const standard: OidcOptions['signer'] = { algorithm: 'RS256', rotationPeriod: 6 * 3600 }
-  const deprecated = '/expiry/signingKeys'
-  const fromExpiry = readDuration(deprecated, expiry.signingKeys, reading)
-  if (!signer) {
-    if (expiry.signingKeys && !report.broken(deprecated))
-      report.warn(deprecated, 'is deprecated: use signer.config.keysRotationPeriod')
-    return expiry.signingKeys && !report.broken(deprecated)
-      ? { ...standard, rotationPeriod: period(deprecated, fromExpiry, reading) }
-      : standard
-  }
-  if (signer.type !== 'local') return standard
-  if (expiry.signingKeys) report.warn(deprecated, 'is deprecated and has no effect beside a signer block')
-  const config = readSection('/signer/config', localSigner, reading) as
-    | { keysRotationPeriod: string; algorithm?: 'RS256' | 'ES256' }
-    | undefined
-  if (!config) return standard
-  const at = '/signer/config/keysRotationPeriod'
-  const rotation = readDuration(at, config.keysRotationPeriod, reading)
-  return {
-    algorithm: config.algorithm ?? 'RS256',
-    rotationPeriod: report.broken(at) ? standard.rotationPeriod : period(at, rotation, reading),
-  }
-}
-
-const period = (pointer: string, seconds: number, { report }: Reading): number => {
-  if (seconds >= SHORTEST_ROTATION) return seconds
-  report.warn(pointer, `is too short for clients to learn a new key; ${SHORTEST_ROTATION}s is taken`)
-  return SHORTEST_ROTATION
 }

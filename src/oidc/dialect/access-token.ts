@@ -2,13 +2,14 @@
  * Access tokens are JWTs with the claims of the ID token, as Dex's: applications take them as bearer, and userinfo needs no
  * record. The engine's own are opaque rows; its JWT format is for resource servers and is refused at userinfo.
  */
+
 import { type AccessToken as EngineToken, errors, type Provider } from 'oidc-provider'
 import { revokeToken } from '../adapter.ts'
 import { thumbprintOf } from '../certificates.ts'
 import { tellsAuthTime, tokenClaims, tokenIdOf } from '../claims.ts'
+import type { Clients } from '../clients.ts'
 import { clientOf, type IssuedTokens } from '../issued.ts'
 import type { SigningKeys } from '../keys.ts'
-import type { TrustingClients } from '../scopes.ts'
 import { currentState } from '../state.ts'
 import { presentedHandle } from './context.ts'
 import { rememberGrantOf } from './grant.ts'
@@ -17,7 +18,7 @@ export interface TokenContext {
   keys: SigningKeys
   issued: IssuedTokens
   issuer: string
-  clients: TrustingClients
+  clients: Clients
   /** Seconds that ID and access tokens live. */
   lifetime: number
 }
@@ -48,7 +49,7 @@ export function accessTokenOf(provider: Provider, { keys, issued, issuer, client
         clientId: this.clientId!,
         clients,
         login: source.login,
-        scopes: this.scopes,
+        scopes: source.kind === 'implicit' ? new Set(source.scopes) : this.scopes,
         nonce: source.nonce,
         sid: source.sid,
         withAuthTime: tellsAuthTime(source),
@@ -58,7 +59,10 @@ export function accessTokenOf(provider: Provider, { keys, issued, issuer, client
       })
       Object.assign(this, { jti: claims.jti, iat: claims.iat, exp: claims.exp })
       const cnf = this.#confirmation()
-      state.accessToken = await keys.sign({ ...claims, ...(cnf && { cnf }) })
+      const algorithm = clients.get(this.clientId!)?.signingAlgorithm
+      state.accessToken = await keys.sign({ ...claims, ...(cnf && { cnf }) }, { algorithm })
+      // The engine would tell the client `openid` alone; what was asked for need not be told (RFC 6749, 4.2.2).
+      if (source.kind === 'implicit') delete this.scope
       this.emit('issued')
       return state.accessToken
     }

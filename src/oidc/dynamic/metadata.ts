@@ -18,6 +18,7 @@ const grantTypes = new Set(['authorization_code', 'refresh_token', deviceGrant])
 export const withoutForeignGrants = (metadata: RegisteredMetadata): RegisteredMetadata => ({
   ...metadata,
   grant_types: listOf(metadata.grant_types).filter((grant) => grantTypes.has(grant)),
+  response_types: listOf(metadata.response_types).filter((type) => type === 'code'),
 })
 
 const longestName = 100
@@ -40,6 +41,7 @@ export function judgeMetadata(metadata: RegisteredMetadata, policy: Policy): voi
   }
   const forbidden = listOf(metadata.grant_types).filter((grant) => !grantTypes.has(grant))
   if (forbidden.length > 0) refuse(`grant_types must not include ${forbidden.join(', ')} here`)
+  if (listOf(metadata.response_types).some((type) => type !== 'code')) refuse('response_types may only hold code here')
   if (metadata.token_endpoint_auth_method === 'client_secret_jwt') {
     refuse('token_endpoint_auth_method must not be client_secret_jwt: only a hash of the secret is kept')
   }

@@ -26,6 +26,7 @@ export const authorize = (services: Services) => async (ctx: Context, next: Next
   const judgement = await judgeAuthorization(sources, {
     clients,
     pkce: oidc.pkce,
+    responseTypes: oidc.responseTypes,
     hintedSubject: async (token) => {
       const { iss, sub } = (await keys.verify(token)) ?? {}
       return iss === issuer && typeof sub === 'string' ? sub : undefined
@@ -36,7 +37,7 @@ export const authorize = (services: Services) => async (ctx: Context, next: Next
     const { error, description } = judgement
     return refuseClient(ctx, services, judgement, { error, description })
   }
-  const usable = connectors.allowed(judgement.client, 'authorization_code')
+  const usable = connectors.allowed(judgement.client, judgement.grantType)
   const wanted =
     connectorOf(ctx, sources, usable, services, judgement.locales) ??
     (mayAssume(judgement, services) ? await connectorOfSession(ctx, services, usable) : undefined)

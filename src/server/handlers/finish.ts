@@ -6,7 +6,7 @@ import { type Login, personOf } from '../../login/identity.ts'
 import type { Stash } from '../../login/stash.ts'
 import { decideDevice } from '../../oidc/device.ts'
 import { codeLifetime } from '../../oidc/dialect/code.ts'
-import { issueCode } from '../../oidc/issue.ts'
+import { issueAnswer } from '../../oidc/issue.ts'
 import { redirectTo } from '../../oidc/redirects.ts'
 import { stateOf } from '../../oidc/state.ts'
 import { openUnit } from '../../storage/unit.ts'
@@ -75,7 +75,7 @@ export async function grant(ctx: Context, next: Next, services: Services, stash:
   const known = await openSession(ctx, services, stash, login)
   if (purpose.kind === 'device') return finishDevice(ctx, services, stash, known)
   services.stashes.drop(state, jarOf(ctx))
-  await issueCode(ctx, next, purpose.params, { ...known, scopes, seed: purpose.seed })
+  await issueAnswer(ctx, next, purpose.params, { ...known, scopes, seed: purpose.seed })
 }
 
 /** The person, or the upstream, said no. */
