@@ -8,8 +8,10 @@ import { type Environment, readSwitch, SWITCHES, type Switch } from './environme
 import { configuration } from './keys/index.ts'
 import { type Files, localFiles, type Reading, type Understood } from './reading.ts'
 import { createReport, type Fault, type Report } from './report.ts'
+import { checkCertificateWays } from './rules/client-auth.ts'
 import { readClients } from './rules/clients.ts'
 import { misplacedConnectorKey, readConnectors } from './rules/connectors.ts'
+import { readDynamicClients } from './rules/dynamic-clients.ts'
 import { readFrontend } from './rules/frontend.ts'
 import { readGrants } from './rules/grants.ts'
 import { checkIssuer } from './rules/issuer.ts'
@@ -149,6 +151,18 @@ const settle = async (understood: Understood, options: LoadOptions, reading: Rea
   const connectors = local ? [...listed.filter(({ id }) => id !== 'local'), local] : listed
   const sessions = readSessions(understood, reading)
   checkGrpc(understood.grpc ?? {}, flags, reading)
+  const clients = readClients(
+    understood.staticClients ?? [],
+    connectors.map(({ id }) => id),
+    tokens,
+    reading,
+  )
+  checkCertificateWays(clients, web, reading)
+  const dynamicClients = readDynamicClients(
+    understood.dynamicClients,
+    connectors.map(({ id }) => id),
+    reading,
+  )
   checkClientAlgorithms(understood.staticClients ?? [], understood.signer, reading)
   return {
     issuer,
@@ -159,13 +173,10 @@ const settle = async (understood: Understood, options: LoadOptions, reading: Rea
     storage: readStorage(understood.storage, options.storageTypes, reading),
     oidc: {
       issuer,
-      clients: readClients(
-        understood.staticClients ?? [],
-        connectors.map(({ id }) => id),
-        tokens,
-        reading,
-      ),
+      clients,
       ...readLayout(understood, reading),
+      ...(dynamicClients && { dynamicClients }),
+      ...(web.clientCertificates?.address !== undefined && { certificateAddress: web.clientCertificates.address }),
       ...readGrants(
         understood.oauth2 ?? {},
         connectors.map(({ id }) => id),

@@ -26,6 +26,11 @@ export interface LimitOptions {
   deviceStartPerAddress: Limit
   /** Device flows from everywhere: with the usual five minutes of life it bounds how many wait at once. */
   deviceStartTotal: Limit
+  registrationPerAddress: Limit
+  registrationTotal: Limit
+  /** Documents of clients that somebody makes this server fetch. */
+  clientDocumentPerAddress: Limit
+  clientDocumentTotal: Limit
   /**
    * How many counts each limit keeps at most, about 360 bytes each. Names and addresses are spread over them by a keyed
    * hash, so no flood of made-up names fills the memory, and nobody can work out which other name shares a count.
@@ -40,6 +45,10 @@ const defaults: LimitOptions = {
   userCodeTotal: { tries: 300, seconds: 60 },
   deviceStartPerAddress: { tries: 60, seconds: 60 },
   deviceStartTotal: { tries: 3000, seconds: 300 },
+  registrationPerAddress: { tries: 20, seconds: 600 },
+  registrationTotal: { tries: 300, seconds: 600 },
+  clientDocumentPerAddress: { tries: 30, seconds: 60 },
+  clientDocumentTotal: { tries: 600, seconds: 60 },
   counters: 100_000,
 }
 
@@ -70,6 +79,10 @@ export interface Limits {
   userCode(address: Attempt['address']): Promise<Refusal | undefined>
   /** Asked before `/device/code`, which anybody may call, stores anything. */
   deviceStart(address: Attempt['address']): Promise<Refusal | undefined>
+  /** Asked before a client registers itself (RFC 7591), which stores something durable. */
+  registration(address: Attempt['address']): Promise<Refusal | undefined>
+  /** Asked before a document is fetched whose address somebody sent. */
+  clientDocument(address: Attempt['address']): Promise<Refusal | undefined>
 }
 
 export function openLimits(options: Partial<LimitOptions> = {}): Limits {
@@ -80,6 +93,11 @@ export function openLimits(options: Partial<LimitOptions> = {}): Limits {
   const userCodes = open(limits.userCodeTotal)
   const deviceAddresses = open(limits.deviceStartPerAddress)
   const deviceStarts = open(limits.deviceStartTotal)
+
+  const registrationAddresses = open(limits.registrationPerAddress)
+  const registrations = open(limits.registrationTotal)
+  const documentAddresses = open(limits.clientDocumentPerAddress)
+  const documents = open(limits.clientDocumentTotal)
 
   const secret = randomBytes(32)
   const slot = (...parts: string[]): number =>
@@ -107,6 +125,14 @@ export function openLimits(options: Partial<LimitOptions> = {}): Limits {
 
     async deviceStart(address) {
       return (await byAddress(deviceAddresses, address)) ?? take(deviceStarts, 'everybody', 'total')
+    },
+
+    async registration(address) {
+      return (await byAddress(registrationAddresses, address)) ?? take(registrations, 'everybody', 'total')
+    },
+
+    async clientDocument(address) {
+      return (await byAddress(documentAddresses, address)) ?? take(documents, 'everybody', 'total')
     },
   }
 }

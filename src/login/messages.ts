@@ -30,6 +30,9 @@ const english = {
     asks: (client: string) => `${client} would like to:`,
     asksNothing: (client: string) => `${client} asks for no personal information, only to know that it is you.`,
     forDevice: 'This logs in a device or command line. Go on only if it is yours and you started this login.',
+    /** Nobody who runs this service set the client up. */
+    unvouched: (host: string) =>
+      `Whoever runs this service does not know this application. What you grant goes to ${host}. Go on only if you trust that place.`,
     loggedInAs: (user: string) => `Logged in as ${user}`,
     approve: 'Grant access',
     reject: 'Cancel',

@@ -28,6 +28,8 @@ export interface ApprovalPage {
   action: string
   fields: Record<string, string>
   clientName: string
+  /** Where the client comes from that nobody here set up. */
+  host?: string
   userName: string
   /** As `describeScopes` gives them. */
   scopes: { name: string; text: string }[]

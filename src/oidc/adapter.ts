@@ -7,6 +7,7 @@ import { type Adapter, type AdapterPayload, errors } from 'oidc-provider'
 import type { Json } from '../lib/json.ts'
 import type { NewRecord } from '../storage/contract.ts'
 import type { Unit } from '../storage/unit.ts'
+import { registrationTokens } from './dynamic/registered.ts'
 import { currentState } from './state.ts'
 
 /** How a value that only its holder may know is found again. */
@@ -19,6 +20,7 @@ type Payload = Record<string, Json>
 /** Kinds of the engine that are kept; a kind that is not here is not in use, and storing it is a defect. */
 const adapters: Readonly<Record<string, () => Adapter>> = {
   AuthorizationCode: codes,
+  RegistrationAccessToken: () => ({ ...nothing('RegistrationAccessToken'), ...registrationTokens() }),
 }
 
 /** For the engine's `adapter` option. */

@@ -5,6 +5,7 @@
 import { hash } from 'node:crypto'
 import type { WantedClaims } from '../login/wanted-claims.ts'
 import { ClaimsFault, readClaims } from './claims-request.ts'
+import type { Clients } from './clients.ts'
 import type { ClientOptions, OidcOptions } from './options.ts'
 import { outOfBand, redirectAllowed } from './redirects.ts'
 import { wishesOfObject } from './refused-object.ts'
@@ -74,7 +75,7 @@ export type Judgement =
   | ({ accepted: false; error: string; description: string } & ErrorReturn)
 
 export interface JudgeContext {
-  clients: ReadonlyMap<string, ClientOptions>
+  clients: Clients
   pkce: OidcOptions['pkce']
   responseTypes: OidcOptions['responseTypes']
   /** `sub` of a token of ours that may serve as `id_token_hint`; it may have expired. */
@@ -95,7 +96,7 @@ export async function judgeAuthorization(
       return first === undefined || first === '' ? [] : [[name, first]]
     }),
   )
-  const client = context.clients.get(params.client_id ?? '')
+  const client = await context.clients.load(params.client_id ?? '')
   // RFC 6749, 3.3.
   if (client?.defaultScopes && params.scope === undefined) params.scope = client.defaultScopes.join(' ')
   if (!client || repeated.includes('client_id')) {
@@ -143,7 +144,7 @@ function faultOf(params: AuthorizationParams, client: ClientOptions, context: Ju
   return (
     challengeFault(params, client, context.pkce) ??
     scopeFault(params, client, context) ??
-    responseTypeFault(params, context) ??
+    responseTypeFault(params, client, context) ??
     promptFault(params) ??
     claimsFault(params)
   )
@@ -189,6 +190,7 @@ function scopeFault(params: AuthorizationParams, client: ClientOptions, { client
 
 function responseTypeFault(
   { response_type: type, response_mode: mode, redirect_uri: redirectUri, nonce }: AuthorizationParams,
+  { origin }: ClientOptions,
   { responseTypes }: JudgeContext,
 ): Fault | undefined {
   if (type === undefined) return ['invalid_request', 'No response_type provided']
@@ -199,6 +201,8 @@ function responseTypeFault(
     return ['unsupported_response_type', `the response types here are ${listed || 'none'}`]
   }
   if (!bringsTokens(asked)) return undefined
+  // Nobody here vouches for where the tokens would go.
+  if (origin !== undefined) return ['unauthorized_client', 'this application may only ask for a code']
   if (redirectUri === outOfBand) return ['invalid_request', 'out of band shows a code and nothing else']
   // OAuth 2.0 Multiple Response Types, 5: queries are logged, and sent on as referrer.
   if (mode === 'query') return ['invalid_request', 'tokens come by response_mode fragment or form_post, not query']

@@ -1,6 +1,8 @@
 /** The client credentials grant (RFC 6749, 4.4) as Dex has it: tokens that stand for the client itself, without a connector. */
+
 import { errors, type Provider, type TokenEndpointGrantContext } from 'oidc-provider'
 import type { Login } from '../login/identity.ts'
+import type { Clients } from './clients.ts'
 import type { ClientOptions } from './options.ts'
 import { answerTokens, readScopes } from './own-grants.ts'
 import { federatedId } from './scopes.ts'
@@ -13,7 +15,7 @@ interface CredentialsParameters {
 }
 
 export interface CredentialsContext {
-  clients: ReadonlyMap<string, ClientOptions>
+  clients: Clients
 }
 
 /** Adds the grant type to the engine; its own makes opaque tokens that are nobody's. */

@@ -1,4 +1,5 @@
 /** The discovery document (OpenID Connect Discovery 1.0, 4), with Dex's members in Dex's order. */
+import { authenticationMembers } from './client-auth.ts'
 import type { OidcOptions } from './options.ts'
 import { servedResponseTypes, spelledOut } from './response-types.ts'
 import { listedScopes } from './scopes.ts'
@@ -14,6 +15,7 @@ export const paths = {
   introspection: '/token/introspect',
   revocation: '/token/revoke',
   logout: '/logout',
+  registration: '/register',
   discovery: '/.well-known/openid-configuration',
 } as const
 
@@ -46,10 +48,17 @@ export function layoutAliases({ issuer, layout }: Pick<OidcOptions, 'issuer' | '
   )
 }
 
-const clientAuthentication = ['client_secret_basic', 'client_secret_post']
+/** Where a client may have to show its certificate. */
+const certificateEndpoints = {
+  token_endpoint: paths.token,
+  userinfo_endpoint: paths.userinfo,
+  device_authorization_endpoint: paths.deviceAuthorization,
+  introspection_endpoint: paths.introspection,
+  revocation_endpoint: paths.revocation,
+}
 
 export function discoveryDocument(options: OidcOptions, algorithms: readonly string[]): object {
-  const { issuer, grantTypes, responseTypes, pkce, sessions } = options
+  const { issuer, grantTypes, responseTypes, pkce, sessions, dynamicClients } = options
   const base = issuer.replace(/\/$/, '')
   const aliases = layoutAliases(options)
   const at = (path: string): string => `${base}${aliases.get(path) ?? path}`
@@ -69,6 +78,7 @@ export function discoveryDocument(options: OidcOptions, algorithms: readonly str
       frontchannel_logout_supported: true,
       frontchannel_logout_session_supported: true,
     }),
+    ...(dynamicClients?.registration && { registration_endpoint: `${base}${paths.registration}` }),
     grant_types_supported: grantTypes.toSorted(),
     response_types_supported: listedResponseTypes(responseTypes),
     response_modes_supported: ['query', 'fragment', 'form_post'],
@@ -76,9 +86,8 @@ export function discoveryDocument(options: OidcOptions, algorithms: readonly str
     id_token_signing_alg_values_supported: algorithms,
     code_challenge_methods_supported: pkce.methods,
     scopes_supported: listedScopes,
-    token_endpoint_auth_methods_supported: clientAuthentication,
-    revocation_endpoint_auth_methods_supported: clientAuthentication,
-    introspection_endpoint_auth_methods_supported: clientAuthentication,
+    ...(dynamicClients?.documents && { client_id_metadata_document_supported: true }),
+    ...authenticationMembers(options, certificateEndpoints),
     claims_supported: [
       'iss',
       'sub',

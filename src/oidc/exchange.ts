@@ -4,6 +4,7 @@ import type { Logger } from '../lib/logger.ts'
 import type { Connectors } from '../login/connectors.ts'
 import { asFailure, failureTable } from '../login/failures.ts'
 import { personOf } from '../login/identity.ts'
+import type { Clients } from './clients.ts'
 import type { Lifetimes } from './lifetimes.ts'
 import type { ClientOptions } from './options.ts'
 import { Outage } from './refresh.ts'
@@ -25,7 +26,7 @@ interface ExchangeParameters {
 
 export interface ExchangeContext {
   connectors: Connectors
-  clients: ReadonlyMap<string, ClientOptions>
+  clients: Clients
   log: Logger
   lifetimes: Pick<Lifetimes, 'idTokens' | 'accessTokens'>
 }

@@ -38,6 +38,7 @@ export function introspectionAnswer(
     aud: aud ?? client_id,
     iss,
     ...(scope !== undefined && { scope }),
+    ...(claims.cnf !== undefined && { cnf: claims.cnf }),
     token_type: 'Bearer',
     token_use: RefreshToken ? 'refresh_token' : 'access_token',
     ext,

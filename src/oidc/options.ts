@@ -1,5 +1,6 @@
 import type { RefreshPolicy } from '../login/options.ts'
 import type { Layout } from './discovery.ts'
+import type { DynamicClientOptions } from './dynamic/options.ts'
 import type { VaultOptions } from './keys/vault.ts'
 import type { LocalAlgorithm } from './keys.ts'
 
@@ -15,11 +16,41 @@ export interface NameRule {
   suffix: 'always' | 'changed' | 'never'
 }
 
-/** One entry of `staticClients:`, environment resolved. */
+/** Public keys of a client, or its certificates (`x5c`): as they stand in the file, or where it publishes them. */
+export type ClientKeys = { jwks: { keys: Record<string, unknown>[] } } | { jwksURI: string }
+
+/** What a certificate must have (RFC 8705, 2.1.2). */
+export interface CertificateSubject {
+  property: `tls_client_auth_${'subject_dn' | 'san_dns' | 'san_uri' | 'san_ip' | 'san_email'}`
+  value: string
+}
+
+/** How a client proves who it is other than by presenting its secret. */
+export type ClientAuthentication =
+  /** By an assertion that it signs with its secret or its key (RFC 7523); `algorithm`: the only one. */
+  | { method: 'client_secret_jwt' | 'private_key_jwt'; algorithm?: string }
+  /** By the certificate of its connection (RFC 8705). */
+  | { method: 'tls_client_auth'; subject: CertificateSubject }
+  | { method: 'self_signed_tls_client_auth' }
+
+/** One entry of `staticClients:`, environment resolved; or a client that came from elsewhere. */
 export interface ClientOptions {
   id: string
-  /** Absent for a public client without a secret. */
+  /** Absent for a public client without a secret, and for one that proves otherwise who it is. */
   secret?: string
+  /** In the place of `secret` where only its hash is kept. */
+  secretHash?: string
+  /** Absent: by its secret, or not at all. */
+  authentication?: ClientAuthentication
+  keys?: ClientKeys
+  /** Access tokens are good only with the certificate that they were asked for with (RFC 8705, 3). */
+  certificateBoundTokens?: boolean
+  /** Where it comes from when it does not stand in the file: registered itself, or published as a document. */
+  origin?: 'registration' | 'document'
+  /** What it said of itself, in the terms of RFC 7591, with only the hash of a secret. */
+  registered?: Record<string, unknown>
+  /** What of the listed scopes it may ask for; absent: all. */
+  allowedScopes?: string[]
   name: string
   public: boolean
   /** Absent: required of public clients and where `pkce.enforce` says so. */
@@ -79,6 +110,9 @@ export interface OidcOptions {
   layout: Layout
   /** Introspection at a path of the layout also takes its parameters from the query, which ends up in logs of proxies. */
   introspectionQuery?: boolean
+  dynamicClients?: DynamicClientOptions
+  /** Where applications with certificates reach this server, without a trailing slash (RFC 8705, 5); absent: at the issuer. */
+  certificateAddress?: string
   /** Grant types that the token endpoint serves; `implicit` stands for tokens of the authorization endpoint. */
   grantTypes: string[]
   /** As configured; see `servedResponseTypes` for what that lets clients ask for. */

@@ -1,4 +1,5 @@
 /** The password grant (RFC 6749, 4.3) as Dex has it: one connector of the operator's choice answers it. */
+
 import { errors, type Provider, type TokenEndpointGrantContext } from 'oidc-provider'
 import type { Logger } from '../lib/logger.ts'
 import type { Connectors } from '../login/connectors.ts'
@@ -6,6 +7,7 @@ import { asFailure, failureTable } from '../login/failures.ts'
 import type { LoginFlow } from '../login/flow.ts'
 import type { Attempt, Limits } from '../login/limits.ts'
 import type { Audit } from '../telemetry/audit.ts'
+import type { Clients } from './clients.ts'
 import type { ClientOptions } from './options.ts'
 import { answerTokens, readScopes } from './own-grants.ts'
 import { Outage } from './refresh.ts'
@@ -26,7 +28,7 @@ export interface PasswordContext {
   /** Id of the connector that answers. */
   connectorId: string
   connectors: Connectors
-  clients: ReadonlyMap<string, ClientOptions>
+  clients: Clients
   flow: Pick<LoginFlow, 'password'>
   /** Shared with the password form, so that guesses at both are counted together. */
   limits: Pick<Limits, 'password' | 'passwordAccepted'>

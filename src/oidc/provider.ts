@@ -14,34 +14,40 @@ import type { Connectors } from '../login/connectors.ts'
 import type { StorageDriver } from '../storage/contract.ts'
 import type { Audit } from '../telemetry/audit.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
+import { accountForRefusal, accountForTokens, refusals } from './accounts.ts'
 import { adapterOf } from './adapter.ts'
 import { modes } from './authorize.ts'
+import { authenticationSettings } from './client-auth.ts'
 import { addClientCredentials, clientCredentialsGrant } from './client-credentials.ts'
+import { type Clients, isConfidential } from './clients.ts'
 import { deviceGrant } from './device.ts'
 import { applyDialect } from './dialect/index.ts'
 import { type FoundToken, touch } from './dialect/refresh-token.ts'
 import { paths } from './discovery.ts'
+import { type Documents, documentSettings } from './dynamic/documents.ts'
+import { registrationSettings, watchRegistrations } from './dynamic/registered.ts'
 import { addTokenExchange, exchangeGrant } from './exchange.ts'
 import { openFlights } from './flights.ts'
 import type { IssuedTokens } from './issued.ts'
 import type { SigningKeys } from './keys.ts'
 import { lifetimesOf } from './lifetimes.ts'
-import type { ClientOptions, OidcOptions } from './options.ts'
+import type { OidcOptions } from './options.ts'
 import { addPasswordGrant, type PasswordContext, passwordGrant } from './password.ts'
 import { answerAddress, redirectTo } from './redirects.ts'
-import { Outage } from './refresh.ts'
 import { policyOf } from './refresh-policy.ts'
 import { openRenewal } from './renewal.ts'
 import { engineResponseTypes, implicitGrant } from './response-types.ts'
-import { peerOf } from './scopes.ts'
-import { currentState, type GrantSource, stateOf } from './state.ts'
-import { encodeSubject } from './subject.ts'
+import { listedScopes } from './scopes.ts'
+import { currentState, stateOf } from './state.ts'
 
 export type { Provider }
 
 export interface ProviderContext extends Pick<PasswordContext, 'flow' | 'limits' | 'addressOf'> {
   options: OidcOptions
-  clients: ReadonlyMap<string, ClientOptions>
+  clients: Clients
+  documents: Documents | undefined
+  /** Fetches what clients publish. */
+  fetch: typeof fetch
   keys: SigningKeys
   issued: IssuedTokens
   connectors: Connectors
@@ -73,6 +79,7 @@ export function openProvider(context: ProviderContext): Provider {
   const flights = openFlights()
   const renew = openRenewal({ ...context, flights })
   const provider = new Provider(options.issuer, configurationOf(context, renew))
+  context.documents?.connect(provider)
   // Addresses and the scheme are set from the issuer before a request gets here.
   provider.proxy = true
   applyDialect(provider, { ...context, flights })
@@ -98,6 +105,8 @@ export function openProvider(context: ProviderContext): Provider {
   provider.on('authorization.success', (ctx) => {
     if (stateOf(ctx).source) accountForTokens(ctx, implicitGrant, context)
   })
+  const { registration } = options.dynamicClients ?? {}
+  if (registration) watchRegistrations(provider, { ...context, registration })
   for (const event of refusals) {
     provider.on(event as 'grant.error', (ctx, error) => accountForRefusal(ctx, error, context))
   }
@@ -108,17 +117,29 @@ function configurationOf(context: ProviderContext, renew: (token: FoundToken) =>
   const { options, clients, answers } = context
   const { grantTypes, responseTypes, lifetimes } = options
   const { refreshTokens } = lifetimesOf(options, clients)
+  const { mTLS, ...authentication } = authenticationSettings(options)
   return {
     adapter: adapterOf,
+    fetch: (url, { method, headers, signal }: RequestInit = {}) =>
+      // Its own dispatcher, which the engine hands over, refuses the operator's networks too.
+      context.fetch(url, {
+        ...(method !== undefined && { method }),
+        ...(headers && { headers }),
+        ...(signal && { signal }),
+      }),
+    fetchResponseBodyLimits: { jwks_uri: 256 * 1024, sector_identifier_uri: 64 * 1024 },
     // Only a check at the start of the engine: keys that sign and are published are ours, see keys.ts.
     jwks: { keys: [placeholderKey()] },
     clients: [],
     clientDefaults: { id_token_signed_response_alg: 'ES256' },
-    scopes: ['openid'],
+    // What clients may ask for is judged before the engine sees it; here they only name it when they register.
+    scopes: [...listedScopes],
     claims: { openid: ['sub'] },
     responseTypes: engineResponseTypes(responseTypes) as ResponseType[],
     subjectTypes: ['public'],
-    clientAuthMethods: ['none', 'client_secret_basic', 'client_secret_post'],
+    ...authentication,
+    // Logout is ours, and so is what it needs of clients.
+    extraClientMetadata: { properties: ['post_logout_redirect_uris'] },
     conformIdTokenClaims: false,
     allowOmittingSingleRegisteredRedirectUri: false,
     acceptQueryParamAccessTokens: false,
@@ -131,6 +152,7 @@ function configurationOf(context: ProviderContext, renew: (token: FoundToken) =>
       jwks: paths.keys,
       introspection: paths.introspection,
       revocation: paths.revocation,
+      registration: paths.registration,
       device_authorization: paths.deviceAuthorization,
       code_verification: paths.device,
     },
@@ -147,6 +169,9 @@ function configurationOf(context: ProviderContext, renew: (token: FoundToken) =>
       introspection: { enabled: true, allowedPolicy: mayIntrospect },
       revocation: { enabled: true, allowedPolicy: (_ctx, client, token) => token.clientId === client.clientId },
       deviceFlow: { enabled: grantTypes.includes(deviceGrant), charset: 'base-20', mask: '****-****' },
+      mTLS,
+      ...registrationSettings(options.dynamicClients?.registration),
+      clientIdMetadataDocument: documentSettings(options.dynamicClients?.documents),
       dPoP: { enabled: false },
       resourceIndicators: { enabled: false },
     },
@@ -164,7 +189,7 @@ function configurationOf(context: ProviderContext, renew: (token: FoundToken) =>
       return { accountId, claims: async () => ({ sub: accountId }) }
     },
     expiresWithSession: async () => false,
-    issueRefreshToken: async (_ctx, client) => mayRefresh(client, context),
+    issueRefreshToken: async (_ctx, client) => client.grantTypeAllowed('refresh_token') && mayRefresh(client, context),
     rotateRefreshToken: (ctx) => {
       const { source } = stateOf(ctx)
       const token = ctx.oidc.entities.RefreshToken as FoundToken
@@ -181,8 +206,12 @@ function configurationOf(context: ProviderContext, renew: (token: FoundToken) =>
     token: { clientId?: string | undefined; aud?: unknown },
   ) {
     // RFC 7662, 2.1: whoever can prove who they are; a public client only for what was made for it.
-    const { secret } = clients.get(client.clientId) ?? {}
-    return secret !== undefined || token.clientId === client.clientId || [token.aud].flat().includes(client.clientId)
+    const known = clients.get(client.clientId)
+    return (
+      (known && isConfidential(known)) ||
+      token.clientId === client.clientId ||
+      [token.aud].flat().includes(client.clientId)
+    )
   }
 }
 
@@ -222,65 +251,6 @@ function mayRefresh({ clientId }: { clientId: string }, { connectors, clients }:
   const connector = connectors.get(source.login.connectorId)
   if (!connector?.allows('refresh_token')) return false
   return connector.opened?.refresh !== undefined || policyOf(connector, clients.get(clientId)).upstream === 'never'
-}
-
-const refusals = ['grant.error', 'introspection.error', 'revocation.error', 'device_authorization.error'] as const
-
-/** Logs why, and tells the client more than the engine does: which check failed, though nothing of what was checked. */
-function accountForRefusal(
-  ctx: KoaContextWithOIDC,
-  error: errors.OIDCProviderError,
-  { log, audit }: ProviderContext,
-): void {
-  // A fault that our own reading of the form found.
-  const told = error.cause instanceof errors.OIDCProviderError ? error.cause : error
-  const reason = told.error_detail ?? told.error_description
-  const { client_id, grant_type } = (ctx.oidc.body ?? {}) as Record<string, unknown>
-  const id = ctx.oidc.client?.clientId ?? (typeof client_id === 'string' ? client_id : undefined)
-  ctx.status = told.statusCode
-  if (told instanceof Outage && told.retryAfter !== undefined) ctx.set('Retry-After', String(told.retryAfter))
-  const secret = told.error === 'invalid_client'
-  const { scope } = told as { scope?: string }
-  ctx.body = {
-    error: told.error,
-    error_description: secret ? 'Invalid client credentials.' : reason,
-    ...(scope !== undefined && { scope }),
-  }
-  if (told.error === 'authorization_pending' || told.error === 'slow_down') return
-  log.info('token request refused', { client_id: id, grant_type, error: told.error, reason })
-  if (secret && id !== undefined) audit({ type: 'client_refused', client_id: id, reason: reason ?? told.error })
-}
-
-function accountForTokens(
-  ctx: KoaContextWithOIDC,
-  grantType: string,
-  { audit, metrics }: Pick<ProviderContext, 'audit' | 'metrics'>,
-): void {
-  const { source } = stateOf(ctx)
-  const { client } = ctx.oidc
-  metrics.tokensIssued(grantType)
-  if (!source || !client) return
-  const event = { client_id: client.clientId, scopes: shown(source), ...personOfSource(source) }
-  audit(
-    grantType === 'refresh_token'
-      ? { type: 'tokens_refreshed', ...event }
-      : { type: 'tokens_issued', grant_type: grantType, ...event },
-  )
-}
-
-const shown = ({ scopes }: GrantSource): string[] => scopes.filter((scope) => peerOf(scope) === undefined)
-
-function personOfSource({ login }: GrantSource) {
-  const { connectorId, identity } = login
-  const sub = encodeSubject(identity.userId, connectorId)
-  // The client itself.
-  if (connectorId === '') return { sub }
-  return {
-    sub,
-    connector_id: connectorId,
-    user_id: identity.userId,
-    ...(identity.email !== undefined && { email: identity.email }),
-  }
 }
 
 const textsOf = (payload: Record<string, unknown>): Record<string, string> =>

@@ -14,12 +14,14 @@ const forbidden = new Set(['javascript:', 'vbscript:', 'data:', 'blob:', 'file:'
  * loopback, as in Dex.
  */
 export function redirectAllowed(
-  client: Pick<ClientOptions, 'public' | 'redirectURIs' | 'httpsLoopback'>,
+  client: Pick<ClientOptions, 'public' | 'redirectURIs' | 'httpsLoopback' | 'origin'>,
   uri: string,
 ): boolean {
   if (uri === '' || !isRedirectable(uri)) return false
   if (client.redirectURIs.includes(uri)) return true
   if (!client.public) return false
+  // What an operator may leave out, a client that registers itself may not.
+  if (client.redirectURIs.length === 0 && client.origin !== undefined) return false
   if (client.redirectURIs.length === 0) return uri === outOfBand || loopbackOf(uri) !== undefined
   const asked = loopbackOf(uri)
   const written = (registered: string) =>
@@ -30,6 +32,26 @@ export function redirectAllowed(
 /** Whether a logout may return to `uri`: one that is registered for that, to the letter (RP-Initiated Logout 1.0, 3). */
 export function logoutRedirectAllowed(client: Pick<ClientOptions, 'postLogoutRedirectURIs'>, uri: string): boolean {
   return isRedirectable(uri) && (client.postLogoutRedirectURIs?.includes(uri) ?? false)
+}
+
+/**
+ * What keeps a client that nobody vouches for from registering this address; `undefined` when nothing does. Stricter than
+ * for the operator's own: https, http on loopback only (RFC 8252, 7.3), or a scheme that an application has taken for itself.
+ */
+export function registrable(uri: string): string | undefined {
+  const url = URL.parse(uri)
+  if (url === null || !isRedirectable(uri)) return 'is no address that a browser may be sent to'
+  if (/[#*]/.test(uri)) return 'must have no fragment and no wildcard'
+  if (url.username !== '' || url.password !== '') return 'must hold no user name'
+  if (url.protocol === 'https:') {
+    // What is written must be what a browser makes of it: no other host by a backslash, a tab or a letter that looks like a dot.
+    return uri.toLowerCase().startsWith(`https://${url.host}`) ? undefined : 'must be written as browsers write it'
+  }
+  if (url.protocol === 'http:') return loopbackOf(uri) === undefined ? 'must be https, or http on loopback' : undefined
+  // RFC 8252, 7.1: a name turned round, such as com.example.app.
+  return /^[a-z][a-z0-9+-]*(\.[a-z0-9+-]+)+:$/.test(url.protocol)
+    ? undefined
+    : 'must be https, or a scheme such as com.example.app'
 }
 
 /** An absolute address whose scheme only carries an answer to an application. */

@@ -4,10 +4,10 @@ import type { ConnectorData } from '../login/connector-data.ts'
 import { personOf } from '../login/identity.ts'
 import { coveredScopes } from '../login/wanted-claims.ts'
 import type { StorageDriver } from '../storage/contract.ts'
+import type { Clients } from './clients.ts'
 import type { FoundToken } from './dialect/refresh-token.ts'
 import type { Flights } from './flights.ts'
 import { groupsFault } from './groups-claim.ts'
-import type { ClientOptions } from './options.ts'
 import { LoginEnded, type RefreshContext, refreshSource } from './refresh.ts'
 import { checkedAt, isDue, policyOf, refusalBySettings } from './refresh-policy.ts'
 import { splitScopes } from './scopes.ts'
@@ -15,7 +15,7 @@ import { currentContext, currentState } from './state.ts'
 import { openUpstreamData } from './upstream-data.ts'
 
 export interface RenewalContext extends RefreshContext {
-  clients: ReadonlyMap<string, ClientOptions>
+  clients: Clients
   connectorData: ConnectorData
   driver: StorageDriver
   flights: Flights

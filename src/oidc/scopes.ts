@@ -21,7 +21,7 @@ export const peerOf = (scope: string): string | undefined =>
   scope.startsWith(audiencePrefix) ? scope.slice(audiencePrefix.length) : undefined
 
 export interface TrustingClients {
-  get(id: string): { trustedPeers: readonly string[] } | undefined
+  get(id: string): { trustedPeers: readonly string[]; allowedScopes?: readonly string[] } | undefined
 }
 
 /** Whether `client` may name `peer` as audience: itself always, another one that lists it in `trustedPeers`. */
@@ -36,8 +36,10 @@ export interface ScopeFaults {
 /** What of the scopes a client cannot ask for. */
 export function scopeFaults(scopes: readonly string[], client: string, clients: TrustingClients): ScopeFaults {
   const peers = scopes.filter((scope) => peerOf(scope) !== undefined)
+  const { allowedScopes } = clients.get(client) ?? {}
+  const mayAsk = (scope: string) => known.has(scope) && (allowedScopes === undefined || allowedScopes.includes(scope))
   return {
-    unknown: scopes.filter((scope) => !known.has(scope) && !peers.includes(scope)),
+    unknown: scopes.filter((scope) => !mayAsk(scope) && !peers.includes(scope)),
     untrusted: peers.filter((scope) => !mayNameAudience(client, peerOf(scope)!, clients)),
   }
 }

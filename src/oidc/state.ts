@@ -1,8 +1,11 @@
 /** What one request carries through the provider; lives in `ctx.state`. */
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { type KoaContextWithOIDC, Provider } from 'oidc-provider'
 import type { Login } from '../login/identity.ts'
 import type { WantedClaims } from '../login/wanted-claims.ts'
 import type { Unit } from '../storage/unit.ts'
+import type { ClientCertificate } from './certificates.ts'
+import type { ClientOptions } from './options.ts'
 
 /** What a code, a device grant or a refresh token stands for, and what tokens are made from. */
 export interface GrantSource {
@@ -53,6 +56,14 @@ export interface RequestState {
   presented?: string
   /** Below the issuer: the endpoint was called at this path of the layout instead of Dex's. */
   alias?: string
+  /** Clients that were looked up, beside those of the file. */
+  clients?: Map<string, ClientOptions>
+  /** Whether whoever sent this request may make the server fetch something now. */
+  admitFetch?: () => Promise<boolean>
+  /** Made for the client that registers in this request. */
+  newSecret?: string
+  /** The certificate that came with the request (RFC 8705). */
+  certificate?: () => ClientCertificate | undefined
   /** The client used HTTP Basic. */
   usedBasic?: boolean
   /** The commit of this request was made. */
@@ -63,9 +74,22 @@ export interface RequestState {
 
 export const stateOf = (ctx: { state: unknown }): RequestState => ctx.state as RequestState
 
+const requests = new AsyncLocalStorage<RequestState>()
+
+/** Serves a request: what runs below finds its state, before the engine has a context of its own for it and afterwards. */
+export const withState = <T>(state: RequestState, serve: () => T): T => requests.run(state, serve)
+
 /** The state of the request that is being served. @throws Error outside a request */
 export function currentState(): RequestState {
-  return stateOf(currentContext())
+  return requests.getStore() ?? stateOf(currentContext())
+}
+
+/** Clients that this request has looked up; `undefined` outside a request. */
+export function knownClients(): Map<string, ClientOptions> | undefined {
+  const state = requests.getStore()
+  if (!state) return undefined
+  state.clients ??= new Map()
+  return state.clients
 }
 
 export function currentContext(): KoaContextWithOIDC {

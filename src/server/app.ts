@@ -10,6 +10,9 @@ import { openPages } from '../login/pages.ts'
 import { openSessions } from '../login/sessions.ts'
 import { openStashes } from '../login/stash.ts'
 import { openWaiting } from '../login/waiting.ts'
+import { openClients } from '../oidc/clients.ts'
+import { clientDocuments } from '../oidc/dynamic/documents.ts'
+import { registeredClients } from '../oidc/dynamic/registered.ts'
 import { openIssuedTokens } from '../oidc/issued.ts'
 import { openLogoutNotices } from '../oidc/logout-notices.ts'
 import { oldestChecks } from '../oidc/oldest-checks.ts'
@@ -20,10 +23,12 @@ import type { Sealer } from '../storage/seal.ts'
 import type { Audit } from '../telemetry/audit.ts'
 import type { ServerLog } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
+import { openOutbound } from '../telemetry/outbound.ts'
 import { openUpstream, type Upstream } from '../telemetry/upstream.ts'
 import { openAnswers } from './answers.ts'
 import { openAssets } from './assets.ts'
 import { clientAddress } from './client-address.ts'
+import { clientCertificates } from './client-certificate.ts'
 import { cors as corsOf } from './cors.ts'
 import { openDocuments } from './documents.ts'
 import { openFront } from './front.ts'
@@ -80,7 +85,12 @@ export async function openApp(context: AppContext): Promise<App> {
     continueOnFailure: options.continueOnConnectorFailure,
   })
   const pages = openPages(frontend, mount)
-  const clients = new Map(oidc.clients.map((client) => [client.id, client]))
+  const { dynamicClients } = oidc
+  const documents = dynamicClients?.documents && clientDocuments(dynamicClients, log)
+  const clients = openClients(oidc.clients, [
+    ...(dynamicClients?.registration ? [registeredClients(dynamicClients)] : []),
+    ...(documents ? [documents] : []),
+  ])
   const connectorData = openConnectorData({ driver, sealer })
   const flow = openLoginFlow({
     connectors,
@@ -110,11 +120,24 @@ export async function openApp(context: AppContext): Promise<App> {
   const ender = openSessionEnder({ sessions, driver, clients, notices, audit })
   const issued = openIssuedTokens({ keys, driver, issuer, hasEnded: ender.hasEnded, now })
   const addressOf = clientAddress(web.clientAddress)
+  const certificates = clientCertificates(web.clientCertificates)
+  const publications = openOutbound({
+    metrics,
+    log,
+    env,
+    userAgent: `countersign/${version}`,
+    operators: new Set(
+      oidc.clients.flatMap(({ keys }) => (keys && 'jwksURI' in keys ? new URL(keys.jwksURI).href : [])),
+    ),
+    privateNetworks: dynamicClients?.privateNetworks ?? [],
+  })
   const answers = openAnswers({ pages, log })
   const limits = openLimits()
   const provider = openProvider({
     options: oidc,
     clients,
+    fetch: publications.fetch,
+    documents,
     keys,
     issued,
     connectors,
@@ -159,21 +182,32 @@ export async function openApp(context: AppContext): Promise<App> {
   }
 
   const cors = corsOf(web.cors)
-  const documents = openDocuments({ oidc, keys, mount, cors, headers: web.headers })
+  const published = openDocuments({ oidc, keys, mount, cors, headers: web.headers })
   const assets = openAssets({ mount, theme: frontend.theme, ...(frontend.dir !== undefined && { dir: frontend.dir }) })
-  provider.use(serve({ driver, pages, log, issuer, headers: web.headers }))
+  provider.use(
+    serve({
+      driver,
+      pages,
+      log,
+      issuer,
+      headers: web.headers,
+      certificateOf: certificates.of,
+      admitFetch: async (request) => (await services.limits.clientDocument(services.addressOf(request))) === undefined,
+    }),
+  )
   provider.use(routing(services, cors))
   provider.use(onlyWhatWasPassed)
   // The engine says by events what it cannot answer; Koa would print it once more.
   provider.silent = true
   return {
     handler: openFront({
-      documents,
+      documents: published,
       assets,
       application: provider.callback(),
       issuer: new URL(issuer),
       mount,
       headers: web.headers,
+      strip: certificates.strip,
       // Told in the log where the operator configured whose word counts.
       addressOf: web.clientAddress ? (request) => services.addressOf(request).address : () => undefined,
       metrics,
@@ -184,7 +218,7 @@ export async function openApp(context: AppContext): Promise<App> {
       await notices.close()
       await connectors.close()
       await keys.close()
-      await Promise.all(upstreams.map((upstream) => upstream.close()))
+      await Promise.all([...upstreams, publications].map((open) => open.close()))
     },
   }
 }

@@ -54,6 +54,15 @@ const parseNetwork = (text: string): Network => {
 const contains = ([network, bits]: Network, address: Address): boolean =>
   network.kind() === address.kind() && address.match(network, bits)
 
+/** Whether a peer is one of the operator's proxies. @throws Error if a trusted network is none */
+export const proxyTest = (trustedProxies: readonly string[]): ((peer: string | undefined) => boolean) => {
+  const networks = trustedProxies.map(parseNetwork)
+  return (peer) => {
+    const address = peer === undefined ? undefined : parseAddress(peer)
+    return address !== undefined && networks.some((network) => contains(network, address))
+  }
+}
+
 const textOf = (address: Address): string => address.toString()
 
 type Headers = Record<string, string | string[] | undefined>

@@ -20,13 +20,15 @@ export interface FrontContext {
   mount: string
   /** Headers of the operator. */
   headers: Readonly<Record<string, string>>
+  /** Takes away headers that this caller may not send. */
+  strip(request: IncomingMessage): void
   addressOf(request: IncomingMessage): string | undefined
   metrics: Pick<Metrics, 'request'>
   log: Logger
 }
 
 export function openFront(context: FrontContext): RequestListener {
-  const { documents, assets, application, issuer, mount, headers, addressOf, log } = context
+  const { documents, assets, application, issuer, mount, headers, strip, addressOf, log } = context
   const scheme = issuer.protocol.slice(0, -1)
 
   const serve = (request: IncomingMessage, response: ServerResponse): void => {
@@ -58,6 +60,7 @@ export function openFront(context: FrontContext): RequestListener {
     request.headers.host = issuer.host
     request.headers['x-forwarded-proto'] = scheme
     delete request.headers['x-forwarded-host']
+    strip(request)
     void application(request, response)
   }
 

@@ -152,7 +152,9 @@ export const listen = async (options: ListenOptions): Promise<Listening> => {
     const [https, { openCertificates }] = await Promise.all([import('node:https'), import('./tls.ts')])
     let server: SecureServer | undefined
     certificates = await openCertificates(tls, log, (pair) => server?.setSecureContext(pair))
-    server = https.createServer({ ...limits, ...certificates.current, handshakeTimeout: 10_000 }, handler)
+    // Certificates of any authority are let in: what each is good for, the client's own settings say.
+    const ask = tls.askClient ? { requestCert: true, rejectUnauthorized: false } : {}
+    server = https.createServer({ ...limits, ...certificates.current, ...ask, handshakeTimeout: 10_000 }, handler)
     await start('https', wanted, withGracefulClose(server, 'secureConnection'))
   }
 

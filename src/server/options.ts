@@ -2,17 +2,21 @@ import type { LoginOptions } from '../login/options.ts'
 import type { OidcOptions } from '../oidc/options.ts'
 import type { StorageOptions } from '../storage/options.ts'
 import type { TelemetryOptions } from '../telemetry/options.ts'
+import type { ClientCertificateOptions } from './client-certificate.ts'
+import type { TlsOptions } from './tls.ts'
 
 export interface WebOptions {
   /** `host:port` */
   http?: string
   https?: string
-  tls?: { cert: string; key: string; minVersion: 'TLSv1.2' | 'TLSv1.3'; maxVersion?: 'TLSv1.2' | 'TLSv1.3' }
+  tls?: TlsOptions
   /** Headers of the operator, by name as written; added to every answer, before ours. */
   headers: Record<string, string>
   cors: { origins: string[]; headers: string[]; credentials?: boolean }
   /** From which header, and from whom, the address of a client is believed. */
   clientAddress?: { header: string; trustedProxies: string[] }
+  /** Certificates of applications (RFC 8705): from `https`, and from a header of trusted proxies. */
+  clientCertificates?: ClientCertificateOptions
 }
 
 /** How the pages look; as Dex's `frontend`. */

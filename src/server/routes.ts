@@ -10,17 +10,20 @@ import { deviceAuthorization, introspection, revocation, token } from './handler
 import { callback, callbackForm, departByPost, password, passwordForm } from './handlers/login.ts'
 import { confirmLogout, confirmPath, logout, logoutForm } from './handlers/logout.ts'
 import { health, userinfo } from './handlers/programs.ts'
+import { register, registered } from './handlers/registration.ts'
 import { endHolding, home } from './handlers/signed-in.ts'
 import type { Services } from './services.ts'
 
 export interface Route {
-  method: 'GET' | 'POST'
+  method: 'GET' | 'POST' | 'PUT' | 'DELETE'
   path: string
   /** Who reads the answer: failures are pages for people and JSON for programs. */
   reader: 'person' | 'program'
   /** Scripts of other origins may read it (`web.allowedOrigins`). */
   cors?: true
   handler: (services: Services) => Middleware
+  /** Absent: always there. */
+  served?: (services: Services) => boolean
 }
 
 const person = (method: Route['method'], path: string, handler: Route['handler']): Route => ({
@@ -35,6 +38,12 @@ const program = (method: Route['method'], path: string, handler: Route['handler'
   reader: 'program',
   handler,
   ...(cors && { cors }),
+})
+
+/** Only where applications may register themselves. */
+const registering = (method: Route['method'], path: string, handler: Route['handler']): Route => ({
+  ...program(method, path, handler, true),
+  served: ({ oidc }) => oidc.dynamicClients?.registration !== undefined,
 })
 
 export const routes: readonly Route[] = [
@@ -64,6 +73,10 @@ export const routes: readonly Route[] = [
   program('POST', paths.token, token, true),
   program('POST', paths.introspection, introspection, true),
   program('POST', paths.revocation, revocation, true),
+  registering('POST', paths.registration, register),
+  registering('GET', `${paths.registration}/:clientId`, registered),
+  registering('PUT', `${paths.registration}/:clientId`, registered),
+  registering('DELETE', `${paths.registration}/:clientId`, registered),
   program('GET', paths.userinfo, userinfo, true),
   program('POST', paths.userinfo, userinfo, true),
   program('GET', '/healthz', health),

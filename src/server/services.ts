@@ -10,9 +10,10 @@ import type { Pages } from '../login/pages.ts'
 import type { Sessions } from '../login/sessions.ts'
 import type { Stashes } from '../login/stash.ts'
 import type { Waiting } from '../login/waiting.ts'
+import type { Clients } from '../oidc/clients.ts'
 import type { IssuedTokens } from '../oidc/issued.ts'
 import type { SigningKeys } from '../oidc/keys.ts'
-import type { ClientOptions, OidcOptions } from '../oidc/options.ts'
+import type { OidcOptions } from '../oidc/options.ts'
 import type { Provider } from '../oidc/provider.ts'
 import type { SessionEnder } from '../oidc/session-end.ts'
 import type { StorageDriver } from '../storage/contract.ts'
@@ -29,7 +30,7 @@ export interface Services {
   origin: string
   oidc: OidcOptions
   login: LoginOptions
-  clients: ReadonlyMap<string, ClientOptions>
+  clients: Clients
   provider: Provider
   keys: SigningKeys
   sealer: Sealer

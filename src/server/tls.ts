@@ -12,6 +12,10 @@ export interface TlsOptions {
   key: string
   minVersion: 'TLSv1.2' | 'TLSv1.3'
   maxVersion?: 'TLSv1.2' | 'TLSv1.3'
+  /** Whoever connects is asked for a certificate, and let in without. */
+  askClient?: true
+  /** Path of a PEM file: the authorities whose certificates of clients are believed. */
+  clientCA?: string
 }
 
 export interface Certificates {
@@ -39,7 +43,7 @@ const ciphers = [
 
 const reasons: Record<string, string> = { ENOENT: 'no such file', EACCES: 'permission denied', EISDIR: 'is a folder' }
 
-const readPem = async (key: 'tlsCert' | 'tlsKey', path: string): Promise<Buffer> => {
+const readPem = async (key: 'tlsCert' | 'tlsKey' | 'clientCertificates.ca', path: string): Promise<Buffer> => {
   try {
     return await readFile(path)
   } catch (error) {
@@ -72,6 +76,7 @@ export const openCertificates = async (
   const load = async (): Promise<{ pair: SecureContextOptions; fingerprint: string }> => {
     const cert = await readPem('tlsCert', options.cert)
     const key = await readPem('tlsKey', options.key)
+    const ca = options.clientCA === undefined ? undefined : await readPem('clientCertificates.ca', options.clientCA)
     const pair: SecureContextOptions = {
       cert,
       key,
@@ -79,13 +84,24 @@ export const openCertificates = async (
       honorCipherOrder: true,
       minVersion: options.minVersion,
       ...(options.maxVersion !== undefined && { maxVersion: options.maxVersion }),
+      // Without an authority of the operator no certificate is believed, least of all those of the system's authorities.
+      ...(options.askClient && { ca: ca ?? [] }),
     }
     try {
       createSecureContext(pair)
     } catch (error) {
       throw new Error(`web.tlsCert ${options.cert}, web.tlsKey ${options.key}: ${explain(error)}`, { cause: error })
     }
-    return { pair, fingerprint: createHash('sha256').update(cert).update('\0').update(key).digest('base64') }
+    return {
+      pair,
+      fingerprint: createHash('sha256')
+        .update(cert)
+        .update('\0')
+        .update(key)
+        .update('\0')
+        .update(ca ?? '')
+        .digest('base64'),
+    }
   }
 
   let inUse = await load()
@@ -109,7 +125,9 @@ export const openCertificates = async (
     timer = setTimeout(() => void reload('file changed'), settleMs).unref()
   }
   const watchers: FSWatcher[] = []
-  for (const folder of new Set([dirname(options.cert), dirname(options.key)])) {
+  for (const folder of new Set(
+    [options.cert, options.key, options.clientCA ?? options.cert].map((file) => dirname(file)),
+  )) {
     try {
       const watcher = watch(folder, { persistent: false }, changed)
       watcher.on('error', (error) =>

@@ -26,6 +26,8 @@ export const kinds = {
   consent: { indexes: ['person'], durability: 'durable' },
   /** Signing keys. */
   keys: { indexes: [], durability: 'durable' },
+  /** Clients that registered themselves, by their id; `token` is the hash of what they are managed with. */
+  client: { indexes: ['token'], durability: 'durable' },
   /** Access tokens that were revoked before they expired, by the hash of their `jti`. */
   revoked: { indexes: [], durability: 'durable' },
   /** Logins in progress that do not fit into a cookie. */

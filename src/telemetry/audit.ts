@@ -38,6 +38,8 @@ export type AuditEvent =
   | ({ type: 'approval_given'; scopes: string[] } & AuditedClient & AuditedPerson)
   | ({ type: 'approval_refused'; scopes: string[] } & AuditedClient & AuditedPerson)
   | ({ type: 'client_refused'; reason: string } & AuditedClient)
+  /** A client registered itself, or changed or ended its registration (RFC 7591, RFC 7592). */
+  | ({ type: 'client_registered' | 'client_changed' | 'client_removed'; name: string } & AuditedClient)
   /** `what` was limited, such as `password` or `user_code`; `key` by which count. */
   | { type: 'rate_limited'; what: string; key: 'name' | 'address' | 'total'; connector_id?: string; user?: string }
   | ({ type: 'session_ended'; by: string; sub: string; sid: string } & AuditedPerson)

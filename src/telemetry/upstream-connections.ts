@@ -1,4 +1,5 @@
 /** The connections to one connector's upstream: whom they trust, and which proxy they pass. */
+import type { LookupAddress, LookupOptions } from 'node:dns'
 import type { SecureContext } from 'node:tls'
 import type { Dispatcher } from 'undici'
 import { type Environment, proxyFor } from './proxy.ts'
@@ -13,10 +14,18 @@ export interface HttpTrust {
   key?: string
 }
 
+/** Finds the addresses of a host, as `dns.lookup`; it may refuse. */
+export type Lookup = (
+  host: string,
+  options: LookupOptions,
+  done: (error: Error | null, address: string | LookupAddress[], family?: number) => void,
+) => void
+
 interface Limits {
   timeoutMs: number
   /** Of a body. */
   maxBytes: number
+  lookup?: Lookup
 }
 
 export interface Connections {
@@ -61,7 +70,7 @@ const secureContext = async ({ ca = [], cert, key }: HttpTrust): Promise<SecureC
 }
 
 /** Reads the proxy variables at once, since a broken one should stop the start; connects when called. */
-export const openConnections = ({ env, timeoutMs, maxBytes }: Limits & { env: Environment }): Connections => {
+export const openConnections = ({ env, timeoutMs, maxBytes, lookup }: Limits & { env: Environment }): Connections => {
   const proxyOf = proxyFor(env)
   const agents = new Map<string, Promise<Dispatcher>>()
 
@@ -71,7 +80,8 @@ export const openConnections = ({ env, timeoutMs, maxBytes }: Limits & { env: En
       ? { secureContext: await secureContext(trust), rejectUnauthorized: trust.skipVerify !== true }
       : undefined
     const common = { maxResponseSize: maxBytes, connectTimeout: timeoutMs, keepAliveTimeout: 4_000 }
-    if (proxy === undefined) return new Agent({ ...common, connect: { timeout: timeoutMs, ...tls } })
+    if (proxy === undefined)
+      return new Agent({ ...common, connect: { timeout: timeoutMs, ...(lookup && { lookup }), ...tls } })
     return new ProxyAgent({
       ...common,
       uri: proxy,

@@ -6,7 +6,7 @@ import type { Dispatcher } from 'undici'
 import type { Attributes } from '../lib/logger.ts'
 import type { Metrics } from './metrics.ts'
 import type { Environment } from './proxy.ts'
-import { type HttpTrust, openConnections, undici } from './upstream-connections.ts'
+import { type HttpTrust, type Lookup, openConnections, undici } from './upstream-connections.ts'
 
 /** Makes the error that callers know; the connectors' own `failure`, which this room cannot import. */
 export type UpstreamFailure = (
@@ -27,6 +27,8 @@ export interface UpstreamOptions {
   maxBytes?: number
   /** Where the proxy variables stand. */
   env?: Environment
+  /** How hosts are looked up where no proxy does it; the system's way. */
+  lookup?: Lookup
   /** Sent with each call; some upstreams refuse calls without. */
   userAgent?: string
 }
@@ -132,9 +134,9 @@ const now = (): number => performance.now()
 
 /** Opens no connection before the first call. */
 export const openUpstream = (options: UpstreamOptions): Upstream => {
-  const { connector, metrics, log, failure, timeoutMs = 10_000, maxBytes = 8 * 1024 * 1024 } = options
+  const { connector, metrics, log, failure, lookup, timeoutMs = 10_000, maxBytes = 8 * 1024 * 1024 } = options
   const userAgent = options.userAgent ?? 'countersign'
-  const connections = openConnections({ env: options.env ?? {}, timeoutMs, maxBytes })
+  const connections = openConnections({ env: options.env ?? {}, timeoutMs, maxBytes, ...(lookup && { lookup }) })
 
   const account = (call: string, outcome: string, since: number): void => {
     const seconds = (now() - since) / 1000

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { type JudgeContext, judgeAuthorization, modes } from '../../src/oidc/authorize.ts'
+import { openClients } from '../../src/oidc/clients.ts'
 import type { ClientOptions } from '../../src/oidc/options.ts'
 import { outOfBand } from '../../src/oidc/redirects.ts'
 
@@ -13,9 +14,7 @@ const client = (id: string, more: Partial<ClientOptions> = {}): ClientOptions =>
   allowedConnectors: [],
   ...more,
 })
-const clients = new Map(
-  [client('web', { secret: 's' }), client('cli', { public: true, redirectURIs: [] })].map((each) => [each.id, each]),
-)
+const clients = openClients([client('web', { secret: 's' }), client('cli', { public: true, redirectURIs: [] })])
 const pkce: JudgeContext['pkce'] = { enforce: false, methods: ['S256'] }
 
 const good = {

@@ -6,6 +6,7 @@ const documentOf = (issuer: string, more: Partial<OidcOptions> = {}, algorithms 
   discoveryDocument(
     {
       issuer,
+      clients: [],
       grantTypes: ['refresh_token', 'authorization_code'],
       responseTypes: ['code'],
       pkce: { enforce: false, methods: ['S256'] },

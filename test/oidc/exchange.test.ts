@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import type { Provider } from 'oidc-provider'
 import { failure, type Identity } from '../../connectors/contract.ts'
+import { openClients } from '../../src/oidc/clients.ts'
 import { addTokenExchange, exchangeGrant } from '../../src/oidc/exchange.ts'
 import type { ClientOptions } from '../../src/oidc/options.ts'
 import { browserConnector, configured, connectorsOf, jane } from '../login/fixture.ts'
@@ -17,7 +18,7 @@ const client = (id: string, allowedConnectors: string[] = []): ClientOptions => 
   trustedPeers: [],
   allowedConnectors,
 })
-const clients = new Map([client('ci'), client('bound', ['other'])].map((each) => [each.id, each]))
+const clients = openClients([client('ci'), client('bound', ['other'])])
 
 const good = { connector_id: 'corp', subject_token: 't', subject_token_type: accessToken, scope: 'openid groups' }
 

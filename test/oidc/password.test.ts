@@ -1,8 +1,10 @@
 /** What the password grant makes of connectors that fail; whole grants are in test/flows/password.test.ts. */
+
 import assert from 'node:assert/strict'
 import type { Provider } from 'oidc-provider'
 import { type FailureCode, type FailureDetails, failure } from '../../connectors/contract.ts'
 import type { LoginFlow } from '../../src/login/flow.ts'
+import { openClients } from '../../src/oidc/clients.ts'
 import { addPasswordGrant, passwordGrant } from '../../src/oidc/password.ts'
 import { configured, connectorsOf, passwordConnector } from '../login/fixture.ts'
 import { silent } from '../storage/contract.ts'
@@ -22,7 +24,7 @@ async function refused(login: LoginFlow['password']) {
   addPasswordGrant(provider as unknown as Provider, {
     connectorId: 'corp',
     connectors: connectorsOf(configured(passwordConnector())),
-    clients: new Map([[client.id, client]]),
+    clients: openClients([client]),
     flow: { password: login },
     limits: {
       password: async () => undefined,

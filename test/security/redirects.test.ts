@@ -72,6 +72,11 @@ const examined: Record<string, string[]> = {
   'POST /token': [],
   'POST /token/introspect': [],
   'POST /token/revoke': [],
+  // Registered, see registration.test.ts; keys are fetched as those of strangers, see client-documents.test.ts.
+  'POST /register': ['redirect_uris', 'jwks_uri', 'sector_identifier_uri'],
+  'GET /register/:clientId': [],
+  'PUT /register/:clientId': ['redirect_uris', 'jwks_uri', 'sector_identifier_uri'],
+  'DELETE /register/:clientId': [],
   'GET /userinfo': [],
   'POST /userinfo': [],
   'GET /healthz': [],

@@ -1,6 +1,7 @@
 /** Keys of the entries of lists: clients, connectors, people; and of parts that come later. */
 import { Type } from 'typebox'
 import { listOf, text } from './annotate.ts'
+import { clientAuthentication } from './client-auth.ts'
 import { clientExpiry, clientRefresh, connectorRefresh } from './refresh.ts'
 import { claimsKeys } from './shapes.ts'
 import { signingAlgorithm } from './signer.ts'
@@ -9,7 +10,11 @@ import { CONNECTOR_GRANT_TYPES } from './tokens.ts'
 export const client = Type.Object({
   id: Type.Optional(text('Client id. One of `id` and `idEnv` is needed.')),
   idEnv: Type.Optional(text('Environment variable that holds the client id.')),
-  secret: Type.Optional(text('Client secret. One of `secret` and `secretEnv` is needed, unless the client is public.')),
+  secret: Type.Optional(
+    text(
+      'Client secret. One of `secret` and `secretEnv` is needed, unless the client is public or has keys or a certificate.',
+    ),
+  ),
   secretEnv: Type.Optional(text('Environment variable that holds the client secret.')),
   name: text('Name shown to the person who approves.', { minLength: 1 }),
   redirectURIs: Type.Optional(
@@ -31,6 +36,7 @@ export const client = Type.Object({
       'x-own': true,
     }),
   ),
+  ...clientAuthentication,
   trustedPeers: Type.Optional(listOf('Client ids that may ask for tokens with this client as audience.')),
   logoURL: Type.Optional(text('Picture of the client.')),
   allowedConnectors: Type.Optional(listOf('Connector ids that may be used; empty: all.')),

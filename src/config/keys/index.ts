@@ -1,6 +1,7 @@
 /** The whole vocabulary of a configuration file, as one schema: what is checked, offered by editors and documented. */
 import { type Static, Type } from 'typebox'
 import { text } from './annotate.ts'
+import { dynamicClients } from './dynamic-clients.ts'
 import { client, connector, mfa, password } from './entries.ts'
 import { frontend, grpc, logger, storage, telemetry, web } from './server.ts'
 import { sessions } from './sessions.ts'
@@ -25,6 +26,7 @@ export const configuration = Type.Object({
   signer: Type.Optional(signer),
   connectors: Type.Optional(Type.Array(connector, { description: 'Upstreams that people log in with.' })),
   staticClients: Type.Optional(Type.Array(client, { description: 'Applications that may ask for tokens.' })),
+  dynamicClients: Type.Optional(dynamicClients),
   enablePasswordDB: Type.Optional(
     Type.Boolean({
       default: false,

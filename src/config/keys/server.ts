@@ -1,6 +1,7 @@
 /** Keys of how the server listens, looks, measures and logs. */
 import { Type } from 'typebox'
 import { listOf, text } from './annotate.ts'
+import { clientCertificates } from './client-auth.ts'
 import { corsKeys } from './shapes.ts'
 
 const TLS_VERSIONS = ['1.2', '1.3']
@@ -56,6 +57,7 @@ export const web = Type.Object(
         },
       ),
     ),
+    clientCertificates: Type.Optional(clientCertificates),
   },
   { description: 'Where the server listens.' },
 )

@@ -3,6 +3,7 @@ import { nearest } from '../../lib/nearest.ts'
 import type { ClientOptions, OidcOptions } from '../../oidc/options.ts'
 import type { Part, Reading } from '../reading.ts'
 import { child, readable } from '../report.ts'
+import { needsNoSecret, readClientAuthentication } from './client-auth.ts'
 import { readClientTokens } from './refresh.ts'
 import { readClientShapes } from './shapes.ts'
 
@@ -54,7 +55,9 @@ const readClient = (
   if (id === undefined && !broken('id') && !broken('idEnv'))
     report.fault(child(pointer, 'id'), 'is missing: a client needs an id or idEnv')
   const isPublic = entry.public ?? false
-  if (secret === undefined && !isPublic && !broken('public') && !broken('secret') && !broken('secretEnv')) {
+  const authentication = readClientAuthentication(entry, secret, pointer, reading)
+  const secretless = isPublic || needsNoSecret(entry)
+  if (secret === undefined && !secretless && !broken('public') && !broken('secret') && !broken('secretEnv')) {
     report.fault(
       child(pointer, 'secret'),
       `is missing${id === undefined ? '' : ` for "${id}"`}: give a secret or secretEnv, or public: true`,
@@ -81,7 +84,8 @@ const readClient = (
   if (id === undefined) return undefined
   return {
     id,
-    ...(secret !== undefined && { secret }),
+    ...(secret !== undefined && !needsNoSecret(entry) && { secret }),
+    ...authentication,
     name: entry.name ?? id,
     public: isPublic,
     redirectURIs,
@@ -151,7 +155,13 @@ const doubtful = (uri: string, isPublic: boolean, httpsLoopback: boolean): strin
   return undefined
 }
 
-const warnUnknown = (ids: string[], pointer: string, known: string[], what: string, { report }: Reading): void => {
+export const warnUnknown = (
+  ids: string[],
+  pointer: string,
+  known: string[],
+  what: string,
+  { report }: Reading,
+): void => {
   for (const [index, id] of ids.entries()) {
     if (known.includes(id) || id === '') continue
     report.warn(child(pointer, index), `"${id}" is the id of no ${what} in this file`, { nearest: nearest(id, known) })

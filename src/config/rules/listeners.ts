@@ -4,6 +4,7 @@ import type { WebOptions } from '../../server/options.ts'
 import type { TelemetryOptions } from '../../telemetry/options.ts'
 import type { Part, Reading } from '../reading.ts'
 import { child } from '../report.ts'
+import { readClientCertificates } from './client-auth.ts'
 import { readCredentials, standardHeaders } from './shapes.ts'
 
 /** Values of `serve`'s command line, which win over the file. */
@@ -46,7 +47,9 @@ export const readWeb = async (
   }
   const { tlsCert, tlsKey } = web
   const maxVersion = TLS[web.tlsMaxVersion ?? '']
-  const clientAddress = readClientAddress(web.clientRemoteIP, reading)
+  const clientAddress = readClientAddress(web.clientRemoteIP, web.clientCertificates?.header, reading)
+  const { trustedProxies = [] } = web.clientRemoteIP ?? {}
+  const clientCertificates = await readClientCertificates(web.clientCertificates, trustedProxies, reading)
   return {
     ...(http && { http }),
     ...(https && { https }),
@@ -58,6 +61,8 @@ export const readWeb = async (
           key: tlsKey,
           minVersion: TLS[web.tlsMinVersion ?? ''] ?? 'TLSv1.2',
           ...(maxVersion && { maxVersion }),
+          ...(clientCertificates && { askClient: true }),
+          ...(clientCertificates?.ca !== undefined && { clientCA: clientCertificates.ca }),
         },
       }),
     headers: Object.fromEntries(Object.entries(web.headers ?? {}).filter(([, value]) => value !== '')) as Record<
@@ -70,6 +75,7 @@ export const readWeb = async (
       ...(readCredentials(web, reading) && { credentials: true }),
     },
     ...(clientAddress && { clientAddress }),
+    ...(clientCertificates && { clientCertificates }),
   }
 }
 
@@ -104,6 +110,7 @@ const readOrigins = (origins: string[], { report }: Reading): string[] => {
 
 const readClientAddress = (
   settings: Part<'web'>['clientRemoteIP'],
+  certificateHeader: string | undefined,
   { report }: Reading,
 ): WebOptions['clientAddress'] => {
   const { header = '', trustedProxies = [] } = settings ?? {}
@@ -121,7 +128,8 @@ const readClientAddress = (
   if (header !== '' && trustedProxies.length > 0) return { header, trustedProxies }
   if (header !== '')
     report.warn('/web/clientRemoteIP/header', 'has no effect without trustedProxies: nobody is believed')
-  else if (trustedProxies.length > 0) report.warn('/web/clientRemoteIP/trustedProxies', 'has no effect without header')
+  else if (trustedProxies.length > 0 && !certificateHeader)
+    report.warn('/web/clientRemoteIP/trustedProxies', 'has no effect without header')
   return undefined
 }
 

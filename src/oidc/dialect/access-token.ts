@@ -2,13 +2,15 @@
  * Access tokens are JWTs with the claims of the ID token, as Dex's: applications take them as bearer, and userinfo needs no
  * record. The engine's own are opaque rows; its JWT format is for resource servers and is refused at userinfo.
  */
-import type { AccessToken as EngineToken, Provider } from 'oidc-provider'
+
+import { type AccessToken as EngineToken, errors, type Provider } from 'oidc-provider'
 import { revokeToken } from '../adapter.ts'
+import { thumbprintOf } from '../certificates.ts'
 import { tellsAuthTime, tokenClaims, tokenIdOf } from '../claims.ts'
+import type { Clients } from '../clients.ts'
 import { clientOf, type IssuedTokens } from '../issued.ts'
 import type { SigningKeys } from '../keys.ts'
 import type { Lifetimes } from '../lifetimes.ts'
-import type { ClientOptions } from '../options.ts'
 import { currentState } from '../state.ts'
 import { presentedHandle } from './context.ts'
 import { rememberGrantOf } from './grant.ts'
@@ -17,7 +19,7 @@ export interface TokenContext {
   keys: SigningKeys
   issued: IssuedTokens
   issuer: string
-  clients: ReadonlyMap<string, ClientOptions>
+  clients: Clients
   lifetimes: Lifetimes
 }
 
@@ -58,12 +60,22 @@ export function accessTokenOf(provider: Provider, { keys, issued, issuer, client
         jti: state.code && tokenIdOf(state.code, 'access'),
       })
       Object.assign(this, { jti: claims.jti, iat: claims.iat, exp: claims.exp })
+      const cnf = this.#confirmation()
       const algorithm = clients.get(this.clientId!)?.signingAlgorithm
-      state.accessToken = await keys.sign(claims, { algorithm })
+      state.accessToken = await keys.sign({ ...claims, ...(cnf && { cnf }) }, { algorithm })
       // The engine would tell the client `openid` alone; what was asked for need not be told (RFC 6749, 4.2.2).
       if (source.kind === 'implicit') delete this.scope
       this.emit('issued')
       return state.accessToken
+    }
+
+    /** To what the token is bound (RFC 7800, 3.1); whichever grant it comes from. */
+    #confirmation(): Record<string, string> | undefined {
+      const bound = this as { client?: { tlsClientCertificateBoundAccessTokens?: boolean } }
+      if (!bound.client?.tlsClientCertificateBoundAccessTokens) return undefined
+      const { certificate } = currentState().certificate?.() ?? {}
+      if (!certificate) throw new errors.InvalidGrant('mutual TLS client certificate not provided')
+      return { 'x5t#S256': thumbprintOf(certificate) }
     }
 
     /** Introspection and revocation show a token of ours, whichever of the two kinds of JWT it is. */

@@ -21,6 +21,8 @@ export interface ContextOptions {
   /** Paths of the layout, by Dex's. */
   aliases: ReadonlyMap<string, string>
   introspectionQuery: boolean | undefined
+  /** That signs ID tokens. */
+  algorithm(): string
 }
 
 /** Stands for a token that the engine would refuse by its form. */
@@ -30,7 +32,7 @@ export const hashSecret = (secret: string): string => createHash('sha256').updat
 
 export function contextOf(
   provider: Provider,
-  { clients, grantTypes, aliases, introspectionQuery }: ContextOptions,
+  { clients, grantTypes, aliases, introspectionQuery, algorithm }: ContextOptions,
 ): typeof EngineContext {
   const Base = provider.OIDCContext
   class OIDCContext extends Base {
@@ -53,6 +55,10 @@ export function contextOf(
 
     override set body(fields: Fields) {
       const { ctx } = this as unknown as { ctx: CredentialContext }
+      if (registrationRoutes.has(this.route)) {
+        this.#body = registration(fields, algorithm())
+        return
+      }
       const { grant_type: grantType } = fields
       // Before who asks: Dex looks at it first, and so learns a client what is wrong.
       if (this.route === 'token' && typeof grantType === 'string' && !grantTypes.includes(grantType)) {
@@ -89,6 +95,23 @@ function takeQuery(ctx: CredentialContext, fields: Fields): void {
 /** Routes where the parameter `token` names a token of any kind. */
 const tokenRoutes = new Set(['introspection', 'revocation'])
 
+/** Their bearer token is no credential of a client, and their body is no form. */
+const registrationRoutes = new Set(['registration', 'client_update'])
+
+/**
+ * The engine knows no algorithm of ours, since keys that sign are none of its own; and of a secret only the hash is kept
+ * that a change would be compared with (RFC 7592, 2.2).
+ */
+function registration(fields: unknown, algorithm: string): Fields | undefined {
+  if (typeof fields !== 'object' || fields === null || Array.isArray(fields)) return fields as undefined
+  const { id_token_signed_response_alg: wanted, ...more } = fields as Fields
+  if (wanted !== undefined && wanted !== algorithm) {
+    throw new errors.InvalidClientMetadata(`id_token_signed_response_alg must be ${algorithm}`)
+  }
+  if (typeof more.client_secret === 'string') more.client_secret = hashSecret(more.client_secret)
+  return more
+}
+
 /** Puts a handle in the place of the token: the engine refuses JWTs here, and ours are JWTs. */
 function present(ctx: CredentialContext, route: string, fields: Fields): Fields {
   if (!tokenRoutes.has(route) || typeof fields.token !== 'string' || fields.token === '') return fields
@@ -109,8 +132,8 @@ function credentials(ctx: CredentialContext, fields: Fields, clients: Credential
   }
   if (typeof fields.client_secret !== 'string') return fields
   const known = typeof fields.client_id === 'string' ? clients.get(fields.client_id) : undefined
-  // Go's OAuth library sends public clients that way (rule X-3).
-  if (fields.client_secret === '' && known && known.secret === undefined) delete fields.client_secret
+  // Go's OAuth library sends public clients that way (rule X-3). Whoever has a secret is refused without it.
+  if (fields.client_secret === '' && known?.secret === undefined) delete fields.client_secret
   else fields.client_secret = hashSecret(fields.client_secret)
   return fields
 }

@@ -1,10 +1,11 @@
 /** Puts this server's differences in the place of the engine's models; README.md in this folder says what and why. */
 import type { Provider } from 'oidc-provider'
 import type { Audit } from '../../telemetry/audit.ts'
+import type { Clients } from '../clients.ts'
 import { layoutAliases } from '../discovery.ts'
 import type { Flights } from '../flights.ts'
 import { lifetimesOf, longestTokenLife } from '../lifetimes.ts'
-import type { ClientOptions, OidcOptions } from '../options.ts'
+import type { OidcOptions } from '../options.ts'
 import { engineResponseTypes } from '../response-types.ts'
 import { accessTokenOf, type TokenContext } from './access-token.ts'
 import { clientOf } from './client.ts'
@@ -13,25 +14,35 @@ import { contextOf } from './context.ts'
 import { deviceCodeOf } from './device-code.ts'
 import { grantOf } from './grant.ts'
 import { idTokenOf } from './id-token.ts'
+import { initialAccessTokenOf } from './initial-access-token.ts'
 import { type RefreshTokenContext, refreshTokenOf } from './refresh-token.ts'
+import { type ReplayStore, replayDetectionOf } from './replay.ts'
 import { sessionOf } from './session.ts'
 
 export interface DialectContext extends Omit<TokenContext, 'issuer' | 'lifetimes' | 'clients'> {
   options: OidcOptions
-  clients: ReadonlyMap<string, ClientOptions>
+  clients: Clients
+  driver: ReplayStore
   hasEnded: RefreshTokenContext['hasEnded']
   audit: Audit
   flights: Flights
 }
 
 export function applyDialect(provider: Provider, context: DialectContext): void {
-  const { options, clients, keys, issued, hasEnded, audit, flights } = context
-  const { issuer, grantTypes, responseTypes, pkce, introspectionQuery } = options
+  const { options, clients, driver, keys, issued, hasEnded, audit, flights } = context
+  const { issuer, grantTypes, responseTypes, pkce, introspectionQuery, dynamicClients } = options
+  const aliases = layoutAliases(options)
+  const algorithm = () => keys.algorithm
   const lifetimes = lifetimesOf(options, clients)
   const tokens: TokenContext = { keys, issued, issuer, clients, lifetimes }
   const models = {
-    OIDCContext: contextOf(provider, { clients, grantTypes, introspectionQuery, aliases: layoutAliases(options) }),
-    Client: clientOf(provider, { clients, grantTypes, responseTypes: engineResponseTypes(responseTypes) }),
+    OIDCContext: contextOf(provider, { clients, grantTypes, introspectionQuery, aliases, algorithm }),
+    Client: clientOf(provider, {
+      clients,
+      dynamicClients,
+      grantTypes,
+      responseTypes: engineResponseTypes(responseTypes),
+    }),
     Session: sessionOf(provider),
     Grant: grantOf(provider),
     AuthorizationCode: authorizationCodeOf(provider, { audit, tokenLifetime: longestTokenLife(options) }),
@@ -39,6 +50,8 @@ export function applyDialect(provider: Provider, context: DialectContext): void 
     DeviceCode: deviceCodeOf(provider, { clients, lifetime: options.lifetimes.deviceRequests, methods: pkce.methods }),
     AccessToken: accessTokenOf(provider, tokens),
     IdToken: idTokenOf(provider, tokens),
+    InitialAccessToken: initialAccessTokenOf(provider, dynamicClients?.registration?.initialAccessTokens ?? []),
+    ReplayDetection: replayDetectionOf(provider, driver),
   }
   // The engine reads its models through the provider's getters, so that a property of the instance is what it finds.
   for (const [name, value] of Object.entries(models)) Object.defineProperty(provider, name, { value })

@@ -9,9 +9,10 @@ import { stateOf } from '../../oidc/state.ts'
 import { sendPage } from '../answer.ts'
 import { readForm, requireOwnForm } from '../form.ts'
 import type { Services } from '../services.ts'
-import { targetsOf } from './client-answer.ts'
+import { returnOf, targetsOf } from './client-answer.ts'
 import { grant, type KnownStash, refuse } from './finish.ts'
 import { stashOf } from './login.ts'
+import { provenance } from './registration.ts'
 
 async function knownStash(ctx: Context, services: Services, state: string | null): Promise<KnownStash> {
   const stash = await stashOf(ctx, services, state)
@@ -26,10 +27,13 @@ export const approvalPage = (services: Services) => async (ctx: Context) => {
   const { login, locales } = stash
   const scopes = coveredScopes(stash.scopes, stash.wanted)
   const { preferredUsername, email, username, userId } = login.identity
+  const client = clients.get(stash.clientId)
+  const host = provenance(client, returnOf(stash)?.redirectUri)
   const page = {
     action: `${mount}/approval`,
     fields: { state: stash.state },
-    clientName: clients.get(stash.clientId)?.name ?? stash.clientId,
+    clientName: client?.name ?? stash.clientId,
+    ...(host !== undefined && { host }),
     userName: email ?? preferredUsername ?? username ?? userId,
     scopes: describeScopes(scopes, messagesFor(locales)),
     forDevice: stash.purpose.kind === 'device',

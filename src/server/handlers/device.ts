@@ -48,7 +48,7 @@ export const verifyCode = (services: Services) => async (ctx: Context, next: Nex
     return showForm(ctx, services, { userCode, message: messagesFor().tooMany(limited.retryAfter) }, 429)
   }
   const device = await findDevice(stateOf(ctx).unit, userCode, now())
-  const client = device && clients.get(device.clientId)
+  const client = device && (await clients.load(device.clientId))
   if (!device || !client) {
     return showForm(ctx, services, { userCode, message: messagesFor().device.wrong }, 400)
   }
@@ -80,6 +80,7 @@ export const deviceChoice = (services: Services) => async (ctx: Context) => {
   const state = new URLSearchParams(ctx.querystring).get('state')
   const stash = state === null ? undefined : await stashes.load(state, jarOf(ctx))
   if (!stash) return showForm(ctx, services, { message: messagesFor().device.over }, 400)
+  await clients.load(stash.clientId)
   const offered = usableFor(stash, services).map(({ id, name, type }) => ({
     id,
     name,

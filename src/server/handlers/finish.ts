@@ -60,13 +60,15 @@ export type KnownStash = Stash & { login: Login }
 
 async function needsApproval(
   ctx: Context,
-  { login: options, sessions }: Services,
+  { login: options, sessions, clients }: Services,
   { purpose, clientId, scopes, wanted, login, sessionId }: KnownStash,
 ): Promise<boolean> {
   if (purpose.kind === 'authorize' && purpose.askApproval) return true
   // Nobody has typed or clicked anything but the code, which may be somebody else's (RFC 8628, 5.4).
   if (purpose.kind === 'device' && sessionId !== undefined) return true
-  if (options.skipApprovalScreen) return false
+  // The switch speaks of the operator's own applications.
+  const vouched = clients.get(clientId)?.origin === undefined
+  if (options.skipApprovalScreen && vouched) return false
   const asked = coveredScopes(scopes, wanted)
   return purpose.kind === 'device' || !sessions || !(await isApproved(stateOf(ctx).unit, login, clientId, asked))
 }

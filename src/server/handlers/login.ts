@@ -22,7 +22,7 @@ const startAgain = 'Go back to the application and log in again. If this page co
  */
 export async function stashOf(ctx: Context, services: Services, state: string | null | undefined): Promise<Stash> {
   const stash = state ? await services.stashes.load(state, jarOf(ctx)) : undefined
-  if (stash && mayGoOn(stash, services)) return stash
+  if (stash && (await mayGoOn(stash, services))) return stash
   if (stash) {
     throw new PageFailure(403, 'This application may not log in like this any more.', {
       next: 'Go back to the application and start again.',
@@ -35,8 +35,11 @@ export async function stashOf(ctx: Context, services: Services, state: string | 
 }
 
 /** What was right when the login began may have been taken away since; the browser carries it through a restart. */
-function mayGoOn({ clientId, connectorId, purpose }: Stash, { clients, connectors, oidc }: Services): boolean {
-  const client = clients.get(clientId)
+async function mayGoOn(
+  { clientId, connectorId, purpose }: Stash,
+  { clients, connectors, oidc }: Services,
+): Promise<boolean> {
+  const client = await clients.load(clientId)
   if (!client) return false
   const { redirect_uri: redirectUri = '', response_type: responseType = '' } =
     purpose.kind === 'authorize' ? purpose.params : {}

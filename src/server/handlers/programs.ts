@@ -1,5 +1,7 @@
 /** Endpoints for programs that the engine does not serve here: userinfo and health. */
 import type { Context } from 'koa'
+import { thumbprintOf } from '../../oidc/certificates.ts'
+import { stateOf } from '../../oidc/state.ts'
 import { readBearer } from '../bearer.ts'
 import type { Services } from '../services.ts'
 
@@ -32,8 +34,22 @@ export const userinfo =
       ctx.body = { error: 'invalid_token', error_description: 'The token is unknown, has expired or was revoked.' }
       return
     }
+    if (!isBearer(claims, ctx)) {
+      ctx.status = 401
+      ctx.set('WWW-Authenticate', 'Bearer error="invalid_token", error_description="bound to another certificate"')
+      ctx.body = { error: 'invalid_token', error_description: 'The token is bound to a certificate that did not come.' }
+      return
+    }
     ctx.body = claims
   }
+
+/** A token that is bound to a certificate is good only with it (RFC 8705, 3). */
+function isBearer({ cnf }: Record<string, unknown>, ctx: Context): boolean {
+  const { 'x5t#S256': bound } = (cnf ?? {}) as Record<string, unknown>
+  if (bound === undefined) return true
+  const { certificate } = stateOf(ctx).certificate?.() ?? {}
+  return certificate !== undefined && thumbprintOf(certificate) === bound
+}
 
 export const health =
   ({ driver }: Services) =>

@@ -18,6 +18,7 @@ export function routing(services: Services, cors: (request: CorsRequest) => Cors
     router.register(path, [method], chain as Parameters<typeof router.register>[2])
 
   for (const route of routesOf(services.oidc)) {
+    if (route.served?.(services) === false) continue
     const origins = route.cors ? [crossOrigin] : route.reader === 'program' ? [sameOrigin] : []
     register(route.path, route.method, noting(route), ...origins, passing(route.handler(services)))
     if (route.cors) register(route.path, 'OPTIONS', noting(route), crossOrigin)

@@ -1,9 +1,11 @@
 /** What surrounds every request: its state, one commit before the answer leaves, failures answered in one place. */
+import type { IncomingMessage } from 'node:http'
 import type { Context, Next } from 'koa'
 import type { Logger } from '../../lib/logger.ts'
 import { asFailure, failureTable, PageFailure } from '../../login/failures.ts'
 import type { Pages } from '../../login/pages.ts'
-import type { RequestState } from '../../oidc/state.ts'
+import type { ClientCertificate } from '../../oidc/certificates.ts'
+import { type RequestState, withState } from '../../oidc/state.ts'
 import type { StorageDriver } from '../../storage/contract.ts'
 import { openUnit } from '../../storage/unit.ts'
 import { sendFailure } from '../answer.ts'
@@ -19,6 +21,9 @@ export interface ServeContext {
   issuer: string
   /** Headers of the operator, over ours. */
   headers: Readonly<Record<string, string>>
+  certificateOf(request: IncomingMessage): ClientCertificate | undefined
+  /** Counts what whoever sent the request makes this server fetch. */
+  admitFetch(request: IncomingMessage): Promise<boolean>
 }
 
 /** The route that was matched, noted by app.ts. */
@@ -29,13 +34,19 @@ export interface ServedState extends RequestState {
 }
 
 export const serve =
-  ({ driver, pages, log, issuer, headers }: ServeContext) =>
+  ({ driver, pages, log, issuer, headers, certificateOf, admitFetch }: ServeContext) =>
   async (ctx: Context, next: Next): Promise<void> => {
-    const state: ServedState = { requestId: requestIdOf(ctx.req), unit: openUnit(driver), release: [] }
+    const state: ServedState = {
+      requestId: requestIdOf(ctx.req),
+      unit: openUnit(driver),
+      certificate: () => certificateOf(ctx.req),
+      admitFetch: () => admitFetch(ctx.req),
+      release: [],
+    }
     ctx.state = state
     openJar(ctx)
     try {
-      await next()
+      await withState(state, next)
       // What failed on our side leaves nothing behind.
       if (ctx.status < 500 && state.unit.staged > 0) await commit(ctx, state)
       challengeBasic(ctx, issuer)

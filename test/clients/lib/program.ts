@@ -81,7 +81,7 @@ export interface RunningProvider extends AsyncDisposable {
 export async function startProvider(
   more: Record<string, unknown>,
   origins: string[] = [],
-  { path = '/dex', web = {} }: { path?: string; web?: Record<string, unknown> } = {},
+  { path = '/dex', web = {}, env = {} }: { path?: string; web?: Record<string, unknown>; env?: NodeJS.ProcessEnv } = {},
 ): Promise<RunningProvider> {
   const folder = await mkdtemp(join(tmpdir(), 'countersign-client-'))
   const port = await freePort()
@@ -99,17 +99,17 @@ export async function startProvider(
     JSON.stringify({
       issuer,
       storage: { type: 'memory' },
-      web: { http: `127.0.0.1:${port}`, allowedOrigins: origins, ...web },
+      web: { http: `127.0.0.1:${port}`, allowedOrigins: origins, ...web, ...(more.web as object | undefined) },
       oauth2: { skipApprovalScreen: true },
       enablePasswordDB: true,
       connectors: [{ type: 'mockCallback', id: 'mock', name: 'Mock' }],
       staticPasswords: [user('admin', ['admins', 'staff']), user('viewer', ['staff'])],
-      ...more,
+      ...withoutWeb(more),
     }),
   )
   const program = process.env.COUNTERSIGN_PROGRAM ?? join(root, 'bin', 'countersign.js')
   const [command, args] = /\.[jt]s$/.test(program) ? [process.execPath, [program]] : [program, []]
-  const running = start(command, [...args, 'serve', file], { cwd: folder })
+  const running = start(command, [...args, 'serve', file], { cwd: folder, env: { ...process.env, ...env } })
   const answers = async () => (await fetch(`${issuer}/.well-known/openid-configuration`)).ok || undefined
   try {
     await waitUntil('The server', answers, running.output)
@@ -151,3 +151,5 @@ export function needsCommand(
   const { status } = spawnSync(command, args, { env: { ...process.env, PATH: path }, stdio: 'ignore' })
   if (status !== 0) missing(context, command, install)
 }
+
+const withoutWeb = ({ web: _, ...rest }: Record<string, unknown>) => rest
