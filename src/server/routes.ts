@@ -7,10 +7,12 @@ import { approvalPage, approve } from './handlers/approval.ts'
 import { authorize, authorizeForm } from './handlers/authorize.ts'
 import { deviceChoice, deviceConnector, devicePage, verifyCode } from './handlers/device.ts'
 import { deviceAuthorization, introspection, revocation, token } from './handlers/engine.ts'
+import { onwards, totp, totpPage } from './handlers/factors.ts'
 import { callback, callbackForm, departByPost, password, passwordForm } from './handlers/login.ts'
 import { confirmLogout, confirmPath, logout, logoutForm } from './handlers/logout.ts'
 import { health, userinfo } from './handlers/programs.ts'
 import { endHolding, home } from './handlers/signed-in.ts'
+import { beginKey, finishKey, webAuthnPage } from './handlers/webauthn.ts'
 import type { Services } from './services.ts'
 
 export interface Route {
@@ -56,6 +58,14 @@ export const routes: readonly Route[] = [
   person('GET', paths.logout, logout),
   person('POST', paths.logout, logoutForm),
   person('POST', confirmPath, confirmLogout),
+  person('GET', '/mfa', onwards),
+  person('GET', '/mfa/totp', totpPage),
+  person('POST', '/mfa/totp', totp),
+  person('GET', '/mfa/webauthn', webAuthnPage),
+  program('POST', '/mfa/webauthn/register/begin', beginKey('register')),
+  program('POST', '/mfa/webauthn/register/finish', finishKey('register')),
+  program('POST', '/mfa/webauthn/login/begin', beginKey('login')),
+  program('POST', '/mfa/webauthn/login/finish', finishKey('login')),
   person('GET', paths.device, devicePage),
   person('POST', '/device/auth/verify_code', verifyCode),
   person('GET', '/device/auth/verify_code', deviceChoice),

@@ -23,6 +23,7 @@ async function refused(login: LoginFlow['password']) {
     connectorId: 'corp',
     connectors: connectorsOf(configured(passwordConnector())),
     clients: new Map([[client.id, client]]),
+    factors: { chain: () => [] },
     flow: { password: login },
     limits: {
       password: async () => undefined,

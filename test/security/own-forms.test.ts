@@ -1,5 +1,6 @@
 /** Lessons, row 1 (login CSRF): a form that another site's page sends is refused, however a browser says where it comes from. */
 import assert from 'node:assert/strict'
+import { codeOf, secretOn } from '../flows/authenticator.ts'
 import { type Browser, type BrowserAnswer, openBrowser } from '../flows/browser.ts'
 import { device, passwordHash, startLogin, startServer } from '../flows/server.ts'
 
@@ -36,6 +37,15 @@ describe('forms of other sites', () => {
     const browser = openBrowser()
     const page = await browser.follow(startLogin(server).url)
     const answer = await check(browser, page, { login: person.email, password: 'password' }, server.origin)
+    assert.match(answer.location ?? '', /[?&]code=/)
+  })
+
+  it('cannot send the code of an application', async () => {
+    const mfa = { authenticators: [{ id: 'app', type: 'TOTP' }], defaultMFAChain: ['app'] }
+    await using server = await startServer({ mfa })
+    const browser = openBrowser()
+    const page = await browser.follow(startLogin(server).url)
+    const answer = await check(browser, page, { totp: codeOf(secretOn(page)!) }, server.origin)
     assert.match(answer.location ?? '', /[?&]code=/)
   })
 

@@ -1,7 +1,8 @@
 /** The whole vocabulary of a configuration file, as one schema: what is checked, offered by editors and documented. */
 import { type Static, Type } from 'typebox'
 import { text } from './annotate.ts'
-import { client, connector, mfa, password } from './entries.ts'
+import { client, connector, password } from './entries.ts'
+import { mfa } from './mfa.ts'
 import { frontend, grpc, logger, storage, telemetry, web } from './server.ts'
 import { sessions } from './sessions.ts'
 import { layoutKeys } from './shapes.ts'
