@@ -18,8 +18,11 @@ import type { Services } from './services.ts'
 export interface Route {
   method: 'GET' | 'POST'
   path: string
-  /** Who reads the answer: failures are pages for people and JSON for programs. */
-  reader: 'person' | 'program'
+  /**
+   * Who reads the answer: failures are pages for people and JSON for programs. A `script` is one of our own pages: it reads
+   * JSON too, and brings the cookies of its page, which programs never do.
+   */
+  reader: 'person' | 'program' | 'script'
   /** Scripts of other origins may read it (`web.allowedOrigins`). */
   cors?: true
   handler: (services: Services) => Middleware
@@ -31,6 +34,7 @@ const person = (method: Route['method'], path: string, handler: Route['handler']
   reader: 'person',
   handler,
 })
+const script = (path: string, handler: Route['handler']): Route => ({ method: 'POST', path, reader: 'script', handler })
 const program = (method: Route['method'], path: string, handler: Route['handler'], cors = false): Route => ({
   method,
   path,
@@ -62,10 +66,10 @@ export const routes: readonly Route[] = [
   person('GET', '/mfa/totp', totpPage),
   person('POST', '/mfa/totp', totp),
   person('GET', '/mfa/webauthn', webAuthnPage),
-  program('POST', '/mfa/webauthn/register/begin', beginKey('register')),
-  program('POST', '/mfa/webauthn/register/finish', finishKey('register')),
-  program('POST', '/mfa/webauthn/login/begin', beginKey('login')),
-  program('POST', '/mfa/webauthn/login/finish', finishKey('login')),
+  script('/mfa/webauthn/register/begin', beginKey('register')),
+  script('/mfa/webauthn/register/finish', finishKey('register')),
+  script('/mfa/webauthn/login/begin', beginKey('login')),
+  script('/mfa/webauthn/login/finish', finishKey('login')),
   person('GET', paths.device, devicePage),
   person('POST', '/device/auth/verify_code', verifyCode),
   person('GET', '/device/auth/verify_code', deviceChoice),

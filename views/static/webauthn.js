@@ -48,7 +48,7 @@ const send = async (address, body) => {
     body: JSON.stringify(body),
   })
   const told = await answer.json()
-  if (!answer.ok) throw Object.assign(new Error(told.error), { told: true })
+  if (!answer.ok) throw Object.assign(new Error(told.error), { told: answer.status !== 500 })
   return told
 }
 
