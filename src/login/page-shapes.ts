@@ -97,7 +97,7 @@ export interface LoggedOutPage {
   wasLoggedIn: boolean
   /** Pages of clients that have to be loaded. */
   frames: string[]
-  /** Where the browser goes then; absent: nowhere. */
+  /** Where the browser goes then, by a script, or without scripts by a refresh; absent: nowhere. */
   goOn?: { href: string; clientName?: string }
 }
 

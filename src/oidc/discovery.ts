@@ -84,6 +84,8 @@ export function discoveryDocument(options: OidcOptions, algorithms: readonly str
     response_modes_supported: ['query', 'fragment', 'form_post'],
     subject_types_supported: ['public'],
     id_token_signing_alg_values_supported: algorithms,
+    // Only clients that do not stand in the file can ask for it.
+    ...(dynamicClients && { userinfo_signing_alg_values_supported: algorithms.slice(0, 1) }),
     code_challenge_methods_supported: pkce.methods,
     scopes_supported: listedScopes,
     ...(dynamicClients?.documents && { client_id_metadata_document_supported: true }),

@@ -49,6 +49,8 @@ export interface ClientOptions {
   origin?: 'registration' | 'document'
   /** What it said of itself, in the terms of RFC 7591, with only the hash of a secret. */
   registered?: Record<string, unknown>
+  /** Userinfo answers it with a JWT (OpenID Connect Core, 5.3.2). */
+  signedUserinfo?: boolean
   /** What of the listed scopes it may ask for; absent: all. */
   allowedScopes?: string[]
   name: string

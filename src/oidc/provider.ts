@@ -22,6 +22,7 @@ import { authenticationSettings } from './client-auth.ts'
 import { addClientCredentials, clientCredentialsGrant } from './client-credentials.ts'
 import { type Clients, isConfidential } from './clients.ts'
 import { deviceGrant } from './device.ts'
+import { engineAlgorithm } from './dialect/context.ts'
 import { applyDialect } from './dialect/index.ts'
 import { type FoundToken, touch } from './dialect/refresh-token.ts'
 import { paths } from './discovery.ts'
@@ -133,15 +134,15 @@ function configurationOf(context: ProviderContext, renew: (token: FoundToken) =>
     // Only a check at the start of the engine: keys that sign and are published are ours, see keys.ts.
     jwks: { keys: [placeholderKey()] },
     clients: [],
-    clientDefaults: { id_token_signed_response_alg: 'ES256' },
+    clientDefaults: { id_token_signed_response_alg: engineAlgorithm },
     // What clients may ask for is judged before the engine sees it; here they only name it when they register.
     scopes: [...listedScopes],
     claims: { openid: ['sub'] },
     responseTypes: engineResponseTypes(responseTypes) as ResponseType[],
     subjectTypes: ['public'],
     ...authentication,
-    // Logout is ours, and so is what it needs of clients.
-    extraClientMetadata: { properties: ['post_logout_redirect_uris'] },
+    // Logout and userinfo are ours, and so is what they need of clients.
+    extraClientMetadata: { properties: ['post_logout_redirect_uris', 'userinfo_signed_response_alg'] },
     conformIdTokenClaims: false,
     allowOmittingSingleRegisteredRedirectUri: false,
     acceptQueryParamAccessTokens: false,
@@ -273,5 +274,5 @@ const textsOf = (payload: Record<string, unknown>): Record<string, string> =>
 const placeholderKey = () => ({
   ...generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' }),
   use: 'sig',
-  alg: 'ES256',
+  alg: engineAlgorithm,
 })

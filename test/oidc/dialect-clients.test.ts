@@ -17,7 +17,7 @@ describe('the engine, with clients that prove and register themselves', () => {
   let answer = true
 
   before(async () => {
-    keys = await generateKeyPair('ES256')
+    keys = await generateKeyPair('ES256', { extractable: true })
     server = createServer()
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
@@ -35,6 +35,9 @@ describe('the engine, with clients that prove and register themselves', () => {
           jwks: { keys: [(await exportJWK(keys.publicKey)) as never] },
         },
       ],
+      jwks: { keys: [{ ...(await exportJWK(keys.privateKey)), alg: 'ES256', use: 'sig' } as never] },
+      clientDefaults: { id_token_signed_response_alg: 'ES256' },
+      extraClientMetadata: { properties: ['userinfo_signed_response_alg'] },
       clientAuthMethods: ['private_key_jwt', 'client_secret_basic'],
       clockTolerance: 10,
       features: {
@@ -100,13 +103,22 @@ describe('the engine, with clients that prove and register themselves', () => {
     assert.equal(await introspect({ exp }), 401)
   })
 
+  const register = (token: string, more: object = {}) =>
+    fetch(`${url}/reg`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
+      body: JSON.stringify({ redirect_uris: ['https://app.example.com/'], ...more }),
+    })
+
+  it('keeps `userinfo_signed_response_alg` although userinfo is not its own, of an algorithm of its own keys', async () => {
+    assert.equal((await register('right', { userinfo_signed_response_alg: 'RS256' })).status, 400)
+    const response = await register('right', { userinfo_signed_response_alg: 'ES256' })
+    const { client_id, userinfo_signed_response_alg } = (await response.json()) as Record<string, string>
+    assert.equal(userinfo_signed_response_alg, 'ES256')
+    assert.equal((rows.get(`ours ${client_id}`) as Record<string, unknown>).userinfo_signed_response_alg, 'ES256')
+  })
+
   it('registers through the InitialAccessToken and the adapter of the client class that it is shown', async () => {
-    const register = (token: string) =>
-      fetch(`${url}/reg`, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
-        body: JSON.stringify({ redirect_uris: ['https://app.example.com/'] }),
-      })
     assert.equal((await register('wrong')).status, 401)
     const response = await register('right')
     assert.equal(response.status, 201)

@@ -1,10 +1,11 @@
 /** Clients that register themselves (RFC 7591, RFC 7592): what they may be, who may register, who may change. */
 import assert from 'node:assert/strict'
-import { exportJWK, generateKeyPair } from 'jose'
+import { createLocalJWKSet, exportJWK, generateKeyPair, jwtVerify } from 'jose'
 import { type BrowserAnswer, clientOrigin, openBrowser } from '../flows/browser.ts'
 import {
   arrive,
   type Client,
+  claimsOf,
   errorOf,
   type FlowServer,
   startLogin,
@@ -85,6 +86,38 @@ describe('registration of clients', () => {
     assert.equal(errorOf(answer), '401 invalid_client')
     assert.ok(server.audited().some(({ type, client_id }) => type === 'client_registered' && client_id === client.id))
   })
+
+  it('gives signed userinfo to whom registered for it, which is a token for nothing', async () => {
+    const client = await register(good({ userinfo_signed_response_alg: 'RS256' }))
+    assert.equal(client.told.userinfo_signed_response_alg, 'RS256')
+    const { arrived } = await logIn(client)
+    const { access_token, id_token } = tokensOf(await server.redeem({ ...arrived, client }))
+    const answer = await server.userinfo(access_token)
+    assert.equal(answer.headers.get('content-type'), 'application/jwt')
+    assert.equal(answer.headers.get('cache-control'), 'no-store')
+    const keys = createLocalJWKSet((await server.request(server.url('/keys'))).json() as never)
+    const { payload, protectedHeader } = await jwtVerify(answer.text, keys, {
+      issuer: server.issuer,
+      audience: client.id,
+    })
+    const { sub, email, auth_time } = claimsOf(id_token)
+    assert.equal(protectedHeader.alg, 'RS256')
+    assert.deepEqual([payload.sub, payload.email, payload.auth_time], [sub, email, auth_time])
+    for (const name of ['nonce', 'jti', 'exp', 'iat', 'at_hash']) assert.equal(name in payload, false, name)
+    assert.equal(errorOf(await server.userinfo(answer.text)), '401 invalid_token')
+    assert.equal((await server.introspect(answer.text, client)).active, false)
+    const plain = await server.userinfo((await logInWith(await register(good()))).access_token)
+    assert.match(plain.headers.get('content-type')!, /^application\/json/)
+    for (const algorithm of ['ES256', 'HS256', 'none', 1]) {
+      const refused = await send(good({ userinfo_signed_response_alg: algorithm }))
+      assert.equal(errorOf(refused), '400 invalid_client_metadata', String(algorithm))
+    }
+    const discovery = (await server.request(server.url('/.well-known/openid-configuration'))).json()
+    assert.deepEqual(discovery.userinfo_signing_alg_values_supported, ['RS256'])
+  })
+
+  const logInWith = async (client: Client) =>
+    tokensOf(await server.redeem({ ...(await logIn(client)).arrived, client }))
 
   const storedClients = async () => {
     const found: unknown[] = []

@@ -25,6 +25,9 @@ export interface ContextOptions {
   algorithm(): string
 }
 
+/** Of the engine's only key, which signs nothing: what it takes for the algorithm of whatever is signed. */
+export const engineAlgorithm = 'ES256'
+
 /** Stands for a token that the engine would refuse by its form. */
 export const presentedHandle = 'presented'
 
@@ -104,10 +107,14 @@ const registrationRoutes = new Set(['registration', 'client_update'])
  */
 function registration(fields: unknown, algorithm: string): Fields | undefined {
   if (typeof fields !== 'object' || fields === null || Array.isArray(fields)) return fields as undefined
-  const { id_token_signed_response_alg: wanted, ...more } = fields as Fields
-  if (wanted !== undefined && wanted !== algorithm) {
-    throw new errors.InvalidClientMetadata(`id_token_signed_response_alg must be ${algorithm}`)
+  const { id_token_signed_response_alg: _, ...more } = fields as Fields
+  for (const name of ['id_token_signed_response_alg', 'userinfo_signed_response_alg']) {
+    const wanted = (fields as Fields)[name]
+    if (wanted !== undefined && wanted !== algorithm) {
+      throw new errors.InvalidClientMetadata(`${name} must be ${algorithm}`)
+    }
   }
+  if (more.userinfo_signed_response_alg !== undefined) more.userinfo_signed_response_alg = engineAlgorithm
   if (typeof more.client_secret === 'string') more.client_secret = hashSecret(more.client_secret)
   return more
 }

@@ -86,6 +86,8 @@ export function optionsOf(
     ...(authentication && { authentication }),
     ...(keys && { keys }),
     ...(metadata.tls_client_certificate_bound_access_tokens === true && { certificateBoundTokens: true }),
+    // The algorithm of a document is nobody's promise.
+    ...(origin === 'registration' && metadata.userinfo_signed_response_alg !== undefined && { signedUserinfo: true }),
     redirectURIs: listOf(metadata.redirect_uris),
     postLogoutRedirectURIs: listOf(metadata.post_logout_redirect_uris),
     trustedPeers: [],

@@ -164,13 +164,8 @@ function finish(ctx: Context, services: Services, ending: Ending, ended: Session
   const clientName = clients.get(clientId ?? '')?.name
   const goOn = href === undefined ? undefined : { href, ...(clientName !== undefined && { clientName }) }
   const page = { wasLoggedIn: ended !== undefined, frames, ...(goOn && { goOn }) }
-  // For browsers without scripts; those with them leave as soon as the frames are there.
-  if (href !== undefined) ctx.set('Refresh', `${longestFrameLoad}; url=${href}`)
   sendPage(ctx, pages.loggedOut(page, locales), { frames: [...new Set(frames.map((each) => new URL(each).origin))] })
 }
-
-/** Seconds. */
-const longestFrameLoad = 5
 
 /** Pages of clients that want to hear of it in the browser (OpenID Connect Front-Channel Logout 1.0, 2 and 3). */
 function framesOf({ id: sid, clients: told }: Session, { clients, issuer }: Services): string[] {

@@ -2,6 +2,7 @@
 import type { Context } from 'koa'
 import { thumbprintOf } from '../../oidc/certificates.ts'
 import { stateOf } from '../../oidc/state.ts'
+import { signedUserinfo } from '../../oidc/userinfo.ts'
 import { readBearer } from '../bearer.ts'
 import type { Services } from '../services.ts'
 
@@ -9,39 +10,39 @@ import type { Services } from '../services.ts'
  * Userinfo (OpenID Connect Core, 5.3): the claims of the presented token itself, as in Dex, so that no record is asked for
  * but the list of revoked ones.
  */
-export const userinfo =
-  ({ issued }: Services) =>
-  async (ctx: Context) => {
-    ctx.set('Cache-Control', 'no-store')
-    const bearer = await readBearer(ctx)
-    if ('fault' in bearer) {
-      ctx.status = 400
-      ctx.set('WWW-Authenticate', 'Bearer error="invalid_request"')
-      ctx.body = { error: 'invalid_request', error_description: bearer.fault }
-      return
-    }
-    const { token } = bearer
-    if (token === undefined) {
-      ctx.status = 401
-      ctx.set('WWW-Authenticate', 'Bearer')
-      ctx.body = { error: 'access_denied', error_description: 'Invalid bearer token.' }
-      return
-    }
-    const claims = await issued.read(token)
-    if (!claims) {
-      ctx.status = 401
-      ctx.set('WWW-Authenticate', 'Bearer error="invalid_token", error_description="unknown, expired or revoked"')
-      ctx.body = { error: 'invalid_token', error_description: 'The token is unknown, has expired or was revoked.' }
-      return
-    }
-    if (!isBearer(claims, ctx)) {
-      ctx.status = 401
-      ctx.set('WWW-Authenticate', 'Bearer error="invalid_token", error_description="bound to another certificate"')
-      ctx.body = { error: 'invalid_token', error_description: 'The token is bound to a certificate that did not come.' }
-      return
-    }
-    ctx.body = claims
+export const userinfo = (services: Services) => async (ctx: Context) => {
+  ctx.set('Cache-Control', 'no-store')
+  const bearer = await readBearer(ctx)
+  if ('fault' in bearer) {
+    ctx.status = 400
+    ctx.set('WWW-Authenticate', 'Bearer error="invalid_request"')
+    ctx.body = { error: 'invalid_request', error_description: bearer.fault }
+    return
   }
+  const { token } = bearer
+  if (token === undefined) {
+    ctx.status = 401
+    ctx.set('WWW-Authenticate', 'Bearer')
+    ctx.body = { error: 'access_denied', error_description: 'Invalid bearer token.' }
+    return
+  }
+  const claims = await services.issued.read(token)
+  if (!claims) {
+    ctx.status = 401
+    ctx.set('WWW-Authenticate', 'Bearer error="invalid_token", error_description="unknown, expired or revoked"')
+    ctx.body = { error: 'invalid_token', error_description: 'The token is unknown, has expired or was revoked.' }
+    return
+  }
+  if (!isBearer(claims, ctx)) {
+    ctx.status = 401
+    ctx.set('WWW-Authenticate', 'Bearer error="invalid_token", error_description="bound to another certificate"')
+    ctx.body = { error: 'invalid_token', error_description: 'The token is bound to a certificate that did not come.' }
+    return
+  }
+  const signed = await signedUserinfo(claims, services)
+  if (signed !== undefined) ctx.type = 'application/jwt'
+  ctx.body = signed ?? claims
+}
 
 /** A token that is bound to a certificate is good only with it (RFC 8705, 3). */
 function isBearer({ cnf }: Record<string, unknown>, ctx: Context): boolean {

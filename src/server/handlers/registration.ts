@@ -36,10 +36,12 @@ async function complete(ctx: Context, { keys }: Services): Promise<void> {
   if (ctx.status >= 300 || typeof body?.client_id !== 'string') return
   const { newSecret } = stateOf(ctx)
   const { client_secret: _, client_secret_expires_at: __, ...told } = body
+  const { algorithm } = keys
   ctx.body = {
     ...told,
     ...(newSecret !== undefined && { client_secret: newSecret, client_secret_expires_at: 0 }),
-    id_token_signed_response_alg: keys.algorithm,
+    id_token_signed_response_alg: algorithm,
+    ...(told.userinfo_signed_response_alg !== undefined && { userinfo_signed_response_alg: algorithm }),
   }
 }
 
