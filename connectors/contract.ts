@@ -90,6 +90,8 @@ export interface FailureDetails {
   connectorData?: Json
   /** The upstream does not grant `offline_access` to this client of it: a start without it may succeed. */
   offlineAccessRefused?: true
+  /** There was nothing to ask the upstream with at a refresh: it has not said no. */
+  notAsked?: true
 }
 
 /** Thrown by connectors; recognised by its `code`, so that a module with its own copy of this class can throw it too. */

@@ -55,6 +55,8 @@ export interface ProviderContext extends Pick<PasswordContext, 'flow' | 'limits'
   connectorData: ConnectorData
   /** Whether what a client got has ended with its session, see `SessionEnder`. */
   hasEnded(clientId: string, sid: string | undefined): Promise<boolean>
+  /** Ends a session because the upstream said so. */
+  endSession(sid: string): Promise<void>
   driver: StorageDriver
   factors: Pick<Factors, 'chain' | 'missing'>
   /** What is shown in the browser; given by the server. */

@@ -21,6 +21,8 @@ export interface RenewalContext extends RefreshContext {
   driver: StorageDriver
   factors: Pick<Factors, 'missing'>
   flights: Flights
+  /** Ends a session because the upstream said so. */
+  endSession(sid: string): Promise<void>
 }
 
 /**
@@ -29,7 +31,7 @@ export interface RenewalContext extends RefreshContext {
  * taken too.
  */
 export function openRenewal(context: RenewalContext): (token: FoundToken) => Promise<void> {
-  const { clients, connectors, metrics, audit, flights } = context
+  const { clients, connectors, metrics, audit, flights, endSession } = context
   const data = openUpstreamData(context)
 
   return async (token) => {
@@ -74,6 +76,8 @@ export function openRenewal(context: RenewalContext): (token: FoundToken) => Pro
         // Others that came of the same login hear of it at their next use, whatever their policy is.
         if (login.dataId !== undefined) state.unit.delete('login-data', login.dataId)
         audit({ type: 'token_revoked', client_id: client.id, by: 'upstream', sub: token.accountId ?? '' })
+        // Else single sign-on would go on handing out what a refresh is refused.
+        if (error.refused && source.sid !== undefined) await endSession(source.sid)
       }
       throw error
     }

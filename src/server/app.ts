@@ -147,6 +147,10 @@ export async function openApp(context: AppContext): Promise<App> {
     connectors,
     connectorData,
     hasEnded: ender.hasEnded,
+    endSession: async (sid) => {
+      const session = await sessions?.get(sid)
+      if (session) await ender.end(session, 'upstream')
+    },
     flow,
     limits,
     addressOf: (request) => addressOf(request.socket.remoteAddress, request.headers),

@@ -74,6 +74,7 @@ export function oidcFlow(settings: OidcSettings, context: ConnectorContext): Bro
         throw failure(
           'identity_gone',
           'the upstream gave no refresh token; offline_access may be missing in its scopes',
+          { notAsked: true },
         )
       }
       const found = await upstream.get()
