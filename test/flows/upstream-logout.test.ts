@@ -61,6 +61,9 @@ describe('logout at an OpenID provider', () => {
     assert.equal(searchParams.get('post_logout_redirect_uri'), server.url('/logout/callback'))
     assert.match(searchParams.get('state')!, /^[\w-]{43}$/)
     assert.equal(await isLoggedIn(server, claims.sid), false, 'first here')
+    const cookie = left.headers.getSetCookie().find((line) => line.startsWith('logout_'))!
+    assert.match(cookie, /; Path=\/dex\/logout; Max-Age=600; HttpOnly; SameSite=Lax$/)
+    assert.ok(!server.logged().includes(searchParams.get('id_token_hint')!.split('.')[2]!), 'no token in the log')
     const done = await browser.goOn(left)
     assert.equal(done.location, `${home}?state=st+1`)
     assert.equal(browser.cookies(server.url('/logout')).size, 0)
