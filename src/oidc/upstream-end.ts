@@ -1,8 +1,10 @@
 /** Ends what an upstream says has ended: sessions, and where it says so refresh tokens. */
+import { setImmediate } from 'node:timers/promises'
 import type { Ended } from '../../connectors/contract.ts'
 import type { Login } from '../login/identity.ts'
 import { type Session, sessionIndex } from '../login/sessions.ts'
 import type { StorageDriver } from '../storage/contract.ts'
+import type { KindName } from '../storage/kinds.ts'
 import type { Audit } from '../telemetry/audit.ts'
 import type { Family } from './family.ts'
 import { holdingsOf } from './holdings.ts'
@@ -20,6 +22,9 @@ export interface UpstreamEnderContext {
   ender: Pick<SessionEnder, 'end'>
   audit: Audit
 }
+
+/** Records. */
+const breath = 500
 
 /** Whoever is of this user id, as far as the indexes ask. */
 const loginOf = (connectorId: string, userId: string): Login => ({ connectorId, identity: { userId }, authTime: 0 })
@@ -62,10 +67,19 @@ export function openUpstreamEnder({ driver, ender, audit }: UpstreamEnderContext
     },
   }
 
+  /** All records of a kind, with a breath now and then for whoever else is served. */
+  async function* all(kind: KindName) {
+    let count = 0
+    for await (const entry of driver.find(kind, {})) {
+      yield entry
+      if (++count % breath === 0) await setImmediate()
+    }
+  }
+
   /** A login that has just succeeded may not become a refresh token any more. */
   async function endUnredeemed(connectorId: string, userId: string): Promise<void> {
     for (const kind of ['code', 'device-grant'] as const) {
-      for await (const [id, { body }] of driver.find(kind, {})) {
+      for await (const [id, { body }] of all(kind)) {
         const { source } = body as unknown as { source?: GrantSource }
         const { login } = source ?? {}
         if (login?.connectorId !== connectorId || login.identity.userId !== userId) continue
@@ -84,8 +98,8 @@ export function openUpstreamEnder({ driver, ender, audit }: UpstreamEnderContext
     const look = ({ connectorId: at, identity }: Login) => {
       if (at === connectorId && identity.email?.toLowerCase() === wanted) found.add(identity.userId)
     }
-    for await (const [, { body }] of driver.find('session', {})) look((body as unknown as Session).login)
-    for await (const [, { body }] of driver.find('refresh-family', {})) look((body as unknown as Family).source.login)
+    for await (const [, { body }] of all('session')) look((body as unknown as Session).login)
+    for await (const [, { body }] of all('refresh-family')) look((body as unknown as Family).source.login)
     return found
   }
 }

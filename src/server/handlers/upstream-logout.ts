@@ -69,5 +69,8 @@ export const logoutCallback = (services: Services) => async (ctx: Context) => {
   } catch (error) {
     log.warn('the person could not be logged out at the upstream', { connector_id: trip.connectorId, err: error })
   }
-  finishLogout(ctx, services, await stillRight(trip.ending as unknown as Ending, clients), { wasLoggedIn: true, frames: [] })
+  finishLogout(ctx, services, await stillRight(trip.ending as unknown as Ending, clients), {
+    wasLoggedIn: true,
+    frames: [],
+  })
 }

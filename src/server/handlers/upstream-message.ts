@@ -50,9 +50,15 @@ async function answer(ctx: Context, services: Services): Promise<Reply> {
           value === undefined ? [] : [[name, String(value)]],
         ),
       ),
-      body: ctx.method === 'POST' ? await inTime(readBody(ctx.req, largestMessage)) : '',
+      body:
+        ctx.method === 'POST'
+          ? await inTime(
+              readBody(ctx.req, largestMessage),
+              () => new PageFailure(408, 'The message did not arrive in time.'),
+            )
+          : '',
     }
-    return await act(services, id, await inTime(connector.receive(request)))
+    return await act(services, id, await inTime(connector.receive(request), tooSlow))
   } catch (failed) {
     if (failed instanceof PageFailure) return error(failed.status, 'invalid_request', failed.message)
     const known = asFailure(failed)
@@ -63,13 +69,15 @@ async function answer(ctx: Context, services: Services): Promise<Reply> {
   }
 }
 
-async function inTime<T>(work: Promise<T>): Promise<T> {
+const tooSlow = () => failure('upstream_unavailable', 'the connector took too long with a message')
+
+async function inTime<T>(work: Promise<T>, late: () => Error): Promise<T> {
   let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(failure('upstream_unavailable', 'a message took too long')), slowest)
+  const timeout = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(late()), slowest)
   })
   try {
-    return await Promise.race([work, late])
+    return await Promise.race([work, timeout])
   } finally {
     clearTimeout(timer)
   }
