@@ -144,6 +144,7 @@ const english = {
     title: 'You are logged out',
     message: 'This browser is not logged in here any more.',
     next: 'You can close this page.',
+    atUpstream: (connector: string) => `Log out at ${connector}`,
   },
   notLoggedIn: {
     title: 'Nobody is logged in',

@@ -1,6 +1,7 @@
 /** One running server: everything that it is made of, wired in one place. */
 import type { RequestListener } from 'node:http'
 import { type ConnectorContext, failure } from '../../connectors/contract.ts'
+import { openBackground } from '../lib/background.ts'
 import type { Logger } from '../lib/logger.ts'
 import { openConnectorData } from '../login/connector-data.ts'
 import { openConnectors } from '../login/connectors.ts'
@@ -8,6 +9,7 @@ import { openFactors } from '../login/factors/factors.ts'
 import { openFactorRecords } from '../login/factors/records.ts'
 import { openLoginFlow } from '../login/flow.ts'
 import { openLimits } from '../login/limits.ts'
+import { openLogoutTrips } from '../login/logout-trip.ts'
 import { openPages } from '../login/pages.ts'
 import { openSessions } from '../login/sessions.ts'
 import { openStashes } from '../login/stash.ts'
@@ -20,6 +22,7 @@ import { openLogoutNotices } from '../oidc/logout-notices.ts'
 import { oldestChecks } from '../oidc/oldest-checks.ts'
 import { openProvider } from '../oidc/provider.ts'
 import { openSessionEnder } from '../oidc/session-end.ts'
+import { openUpstreamEnder } from '../oidc/upstream-end.ts'
 import type { StorageDriver } from '../storage/contract.ts'
 import type { Sealer } from '../storage/seal.ts'
 import type { Audit } from '../telemetry/audit.ts'
@@ -65,6 +68,7 @@ export async function openApp(context: AppContext): Promise<App> {
   const { origin, protocol, pathname } = new URL(issuer)
   const mount = pathname.replace(/\/$/, '')
   const upstreams: Upstream[] = []
+  const background = openBackground()
 
   const outbound = (id: string, itsLog: Logger): Upstream => {
     const userAgent = `countersign/${version}`
@@ -75,7 +79,7 @@ export async function openApp(context: AppContext): Promise<App> {
   const contextFor = (id: string, type: string): ConnectorContext => {
     const connectorLog = log.child({ 'connector.type': type, 'connector.id': id })
     const { http, measure } = outbound(id, connectorLog)
-    return { id, issuer, log: connectorLog, http, measure, now }
+    return { id, issuer, log: connectorLog, http, measure, now, sessions: login.sessions !== undefined }
   }
 
   const { keys, upstream: signer } = await openKeys(context, now)
@@ -180,6 +184,9 @@ export async function openApp(context: AppContext): Promise<App> {
     connectorData,
     ...(sessions && { sessions }),
     ender,
+    upstreamEnder: openUpstreamEnder({ driver, ender, audit }),
+    logoutTrips: openLogoutTrips({ sealer, mount, secure: protocol === 'https:', now }),
+    background,
     waiting: openWaiting({ driver, now }),
     limits,
     factors,
@@ -225,6 +232,7 @@ export async function openApp(context: AppContext): Promise<App> {
     }),
     services,
     async close() {
+      await background.close()
       await notices.close()
       await connectors.close()
       await keys.close()

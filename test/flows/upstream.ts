@@ -9,6 +9,7 @@
 import { Type } from 'typebox'
 import {
   type Arrival,
+  type Departure,
   defineConnector,
   type Identity,
   type Json,
@@ -27,6 +28,8 @@ export interface Upstream {
   started: StartRequest[]
   arrivals: Arrival[]
   refreshed: Identity[]
+  /** What `finishLogout` was shown. */
+  loggedOut: { memo: Json | undefined; returned: string | null }[]
 }
 
 const upstreams = new Map<string, Upstream>()
@@ -35,7 +38,7 @@ const upstreams = new Map<string, Upstream>()
 export function upstream(name: string): Upstream {
   const known = upstreams.get(name)
   if (known) return known
-  const made: Upstream = { person: jane(), started: [], arrivals: [], refreshed: [] }
+  const made: Upstream = { person: jane(), started: [], arrivals: [], refreshed: [], loggedOut: [] }
   upstreams.set(name, made)
   return made
 }
@@ -65,11 +68,13 @@ const schema = Type.Object({
   dataPer: Type.Optional(Type.Enum(['login', 'person'])),
   cannotRefresh: Type.Optional(Type.Boolean()),
   cannotExchange: Type.Optional(Type.Boolean()),
+  /** Where the browser is sent by POST to log out. */
+  logoutAt: Type.Optional(Type.String()),
 })
 
 export default defineConnector({
   schema,
-  open({ name, leavesBy, returnsBy, at, memoSize = 10, dataPer, cannotRefresh, cannotExchange }) {
+  open({ name, leavesBy, returnsBy, at, memoSize = 10, dataPer, cannotRefresh, cannotExchange, logoutAt }) {
     const people = upstream(name)
     return {
       style: 'browser',
@@ -88,6 +93,15 @@ export default defineConnector({
         people.arrivals.push(arrival)
         return structuredClone(await (people.finish?.(arrival) ?? people.person))
       },
+      ...(logoutAt !== undefined && {
+        async logout({ identity, state }: { identity: Identity; state: string }): Promise<Departure> {
+          const fields = { RelayState: state, token: String((identity.connectorData as { token: Json }).token) }
+          return { via: 'post', action: new URL(logoutAt), fields, memo: { request: 'id of the request' } }
+        },
+        async finishLogout({ memo, params }: Arrival) {
+          people.loggedOut.push({ memo, returned: params.get('RelayState') })
+        },
+      }),
       ...(!cannotRefresh && {
         async refresh(identity: Identity, scopes: Scopes) {
           people.refreshed.push(identity)

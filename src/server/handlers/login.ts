@@ -81,7 +81,8 @@ export const callbackForm =
 /** Seconds. */
 const postedLifetime = 120
 
-async function takePosted({ driver }: Services, handle: string): Promise<URLSearchParams> {
+/** Fields that waited for the browser to come with its cookie; once. @throws PageFailure 400 */
+export async function takePosted({ driver }: Services, handle: string): Promise<URLSearchParams> {
   const id = `posted ${handle}`
   const stored = await driver.get('login', id)
   const taken = stored && (await driver.commit([{ do: 'delete', kind: 'login', id, version: stored.version }])).ok
