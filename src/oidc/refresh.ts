@@ -25,7 +25,7 @@ export interface RefreshContext {
 
 export interface RefreshRequest {
   source: GrantSource
-  client: Pick<ClientOptions, 'id'>
+  client: Pick<ClientOptions, 'id' | 'requiredGroups'>
   policy: RefreshPolicy
   held: HeldData
   /** Of the refresh token, and of the upstream token where several share one. */
@@ -108,7 +108,7 @@ export async function refreshSource(request: RefreshRequest, context: RefreshCon
     const known: Identity = { ...identity, ...(data !== undefined && { connectorData: data }) }
     const { connectorData: next, ...fresh } = await connector.refresh(
       known,
-      connectorScopes(coveredScopes(scopes, wanted)),
+      connectorScopes(coveredScopes(scopes, wanted), client),
     )
     if (fresh.userId !== identity.userId) {
       return refuse('identity_gone', new LoginEnded('the upstream answered for somebody else'))

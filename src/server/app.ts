@@ -17,6 +17,7 @@ import { openWaiting } from '../login/waiting.ts'
 import { openClients } from '../oidc/clients.ts'
 import { clientDocuments } from '../oidc/dynamic/documents.ts'
 import { registeredClients } from '../oidc/dynamic/registered.ts'
+import { openTokenIssuers } from '../oidc/exchange/issuers.ts'
 import { openIssuedTokens } from '../oidc/issued.ts'
 import { openLogoutNotices } from '../oidc/logout-notices.ts'
 import { oldestChecks } from '../oidc/oldest-checks.ts'
@@ -97,10 +98,15 @@ export async function openApp(context: AppContext): Promise<App> {
     ...(dynamicClients?.registration ? [registeredClients(dynamicClients)] : []),
     ...(documents ? [documents] : []),
   ])
+  const tokenIssuers = openTokenIssuers(oidc.tokenIssuers ?? [], {
+    http: (id, trust) => contextFor(id, 'tokenIssuer').http(trust),
+    now,
+  })
   const connectorData = openConnectorData({ driver, sealer })
   const flow = openLoginFlow({
     connectors,
     connectorData,
+    clients,
     issuer,
     mount,
     audit,
@@ -123,6 +129,11 @@ export async function openApp(context: AppContext): Promise<App> {
     log,
     now,
   })
+  const policy = {
+    connectors,
+    issuers: tokenIssuers.ids,
+    sessionAlive: async (sid: string) => (await sessions?.get(sid)) !== undefined,
+  }
   const ender = openSessionEnder({ sessions, driver, clients, notices, audit })
   const issued = openIssuedTokens({ keys, driver, issuer, hasEnded: ender.hasEnded, now })
   const limits = openLimits()
@@ -160,6 +171,8 @@ export async function openApp(context: AppContext): Promise<App> {
     addressOf: (request) => addressOf(request.socket.remoteAddress, request.headers),
     driver,
     factors,
+    policy,
+    tokenIssuers,
     answers,
     audit,
     metrics,
@@ -179,6 +192,7 @@ export async function openApp(context: AppContext): Promise<App> {
     sealer,
     issued,
     connectors,
+    policy,
     flow,
     stashes,
     connectorData,

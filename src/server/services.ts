@@ -15,6 +15,7 @@ import type { Stashes } from '../login/stash.ts'
 import type { Waiting } from '../login/waiting.ts'
 import type { Clients } from '../oidc/clients.ts'
 import type { IssuedTokens } from '../oidc/issued.ts'
+import type { PolicyContext } from '../oidc/judge.ts'
 import type { SigningKeys } from '../oidc/keys.ts'
 import type { OidcOptions } from '../oidc/options.ts'
 import type { Provider } from '../oidc/provider.ts'
@@ -40,6 +41,7 @@ export interface Services {
   sealer: Sealer
   issued: IssuedTokens
   connectors: Connectors
+  policy: PolicyContext & { connectors: Connectors }
   flow: LoginFlow
   stashes: Stashes
   connectorData: ConnectorData

@@ -22,6 +22,8 @@ export interface Upstream {
   person: Identity
   /** Instead of giving `person`. */
   finish?: ((arrival: Arrival) => Promise<Identity> | Identity) | undefined
+  /** Instead of letting `person` in by the password `right`. */
+  login?: (() => Promise<Identity | undefined> | Identity | undefined) | undefined
   refresh?: ((identity: Identity, scopes: Scopes) => Promise<Identity> | Identity) | undefined
   exchange?: ((token: { type: string; value: string }) => Promise<Identity> | Identity) | undefined
   /** What `start` was asked, what `finish` was shown, whom `refresh` was asked about. */
@@ -66,6 +68,8 @@ const schema = Type.Object({
   /** Characters of `memo`, to make a login too large for a cookie. */
   memoSize: Type.Optional(Type.Number()),
   dataPer: Type.Optional(Type.Enum(['login', 'person'])),
+  /** Takes a name and a password, typed into our own form. */
+  byPassword: Type.Optional(Type.Boolean()),
   cannotRefresh: Type.Optional(Type.Boolean()),
   cannotExchange: Type.Optional(Type.Boolean()),
   /** Where the browser is sent by POST to log out. */
@@ -74,8 +78,34 @@ const schema = Type.Object({
 
 export default defineConnector({
   schema,
-  open({ name, leavesBy, returnsBy, at, memoSize = 10, dataPer, cannotRefresh, cannotExchange, logoutAt }) {
+  open(config) {
+    const { name, leavesBy, returnsBy, at, memoSize = 10, dataPer, byPassword } = config
+    const { cannotRefresh, cannotExchange, logoutAt } = config
     const people = upstream(name)
+    const capabilities = {
+      ...(!cannotRefresh && {
+        async refresh(identity: Identity, scopes: Scopes) {
+          people.refreshed.push(identity)
+          return structuredClone(await (people.refresh?.(identity, scopes) ?? people.person))
+        },
+      }),
+      ...(!cannotExchange && {
+        async exchange(token: { type: string; value: string }) {
+          return structuredClone(await (people.exchange?.(token) ?? people.person))
+        },
+      }),
+    }
+    if (byPassword) {
+      return {
+        style: 'password',
+        prompt: 'Name',
+        async login(_name, password) {
+          if (people.login) return structuredClone(await people.login())
+          return password === 'right' ? structuredClone(people.person) : undefined
+        },
+        ...capabilities,
+      }
+    }
     return {
       style: 'browser',
       ...(returnsBy && { returnsBy }),
@@ -102,17 +132,7 @@ export default defineConnector({
           people.loggedOut.push({ memo, returned: params.get('RelayState') })
         },
       }),
-      ...(!cannotRefresh && {
-        async refresh(identity: Identity, scopes: Scopes) {
-          people.refreshed.push(identity)
-          return structuredClone(await (people.refresh?.(identity, scopes) ?? people.person))
-        },
-      }),
-      ...(!cannotExchange && {
-        async exchange(token: { type: string; value: string }) {
-          return structuredClone(await (people.exchange?.(token) ?? people.person))
-        },
-      }),
+      ...capabilities,
     }
   },
 })

@@ -1,6 +1,7 @@
 /** Endpoints for programs that the engine does not serve here: userinfo and health. */
 import type { Context } from 'koa'
 import { thumbprintOf } from '../../oidc/certificates.ts'
+import { readable } from '../../oidc/judge.ts'
 import { stateOf } from '../../oidc/state.ts'
 import type { Services } from '../services.ts'
 
@@ -9,7 +10,7 @@ import type { Services } from '../services.ts'
  * but the list of revoked ones. Only the Authorization header counts (RFC 6750, 2.1).
  */
 export const userinfo =
-  ({ issued }: Services) =>
+  ({ issued, policy, clients }: Services) =>
   async (ctx: Context) => {
     const [, token] = /^bearer +([\w.~+/-]+=*)$/i.exec(ctx.get('Authorization')) ?? []
     ctx.set('Cache-Control', 'no-store')
@@ -20,7 +21,7 @@ export const userinfo =
       return
     }
     const claims = await issued.read(token)
-    if (!claims) {
+    if (!claims || !(await readable('userinfo', claims, { ...policy, clients }))) {
       ctx.status = 401
       ctx.set('WWW-Authenticate', 'Bearer error="invalid_token", error_description="unknown, expired or revoked"')
       ctx.body = { error: 'invalid_token', error_description: 'The token is unknown, has expired or was revoked.' }
