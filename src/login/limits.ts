@@ -36,6 +36,8 @@ export interface LimitOptions {
   /** Documents of clients that somebody makes this server fetch. */
   clientDocumentPerAddress: Limit
   clientDocumentTotal: Limit
+  /** What upstreams send by themselves; each costs a check of a signature at most. */
+  upstreamMessagePerAddress: Limit
   /**
    * How many counts each limit keeps at most, about 360 bytes each. Names and addresses are spread over them by a keyed
    * hash, so no flood of made-up names fills the memory, and nobody can work out which other name shares a count.
@@ -55,6 +57,7 @@ const defaults: LimitOptions = {
   registrationTotal: { tries: 300, seconds: 600 },
   clientDocumentPerAddress: { tries: 30, seconds: 60 },
   clientDocumentTotal: { tries: 600, seconds: 60 },
+  upstreamMessagePerAddress: { tries: 600, seconds: 60 },
   counters: 100_000,
 }
 
@@ -100,6 +103,8 @@ export interface Limits {
   registration(address: Attempt['address']): Promise<Refusal | undefined>
   /** Asked before a document is fetched whose address somebody sent. */
   clientDocument(address: Attempt['address']): Promise<Refusal | undefined>
+  /** Asked before a message of an upstream, which anybody may send, is judged. */
+  upstreamMessage(address: Attempt['address']): Promise<Refusal | undefined>
 }
 
 export function openLimits(options: Partial<LimitOptions> = {}): Limits {
@@ -110,6 +115,7 @@ export function openLimits(options: Partial<LimitOptions> = {}): Limits {
   const userCodeAddresses = open(limits.userCodePerAddress)
   const userCodes = open(limits.userCodeTotal)
   const deviceAddresses = open(limits.deviceStartPerAddress)
+  const upstreamMessages = open(limits.upstreamMessagePerAddress)
   const deviceStarts = open(limits.deviceStartTotal)
 
   const registrationAddresses = open(limits.registrationPerAddress)
@@ -160,6 +166,8 @@ export function openLimits(options: Partial<LimitOptions> = {}): Limits {
     async clientDocument(address) {
       return (await byAddress(documentAddresses, address)) ?? take(documents, 'everybody', 'total')
     },
+
+    upstreamMessage: (address) => byAddress(upstreamMessages, address),
   }
 }
 

@@ -97,8 +97,11 @@ export interface LoggedOutPage {
   wasLoggedIn: boolean
   /** Pages of clients that have to be loaded. */
   frames: string[]
-  /** Where the browser goes then, by a script, or without scripts by a refresh; absent: nowhere. */
-  goOn?: { href: string; clientName?: string }
+  /**
+   * Where the browser goes then: back to the client, or to the upstream to log out there too. A script leaves, or without
+   * scripts a refresh. Absent: nowhere.
+   */
+  goOn?: { href: string; clientName?: string; connectorName?: string }
 }
 
 export interface PostPage {

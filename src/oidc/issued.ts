@@ -57,7 +57,10 @@ export function openIssuedTokens({ keys, driver, issuer, hasEnded, now }: Issued
   }
 }
 
-/** The client that a token of ours was made for: with several audiences it is named apart (OpenID Connect Core, 2). */
-export function clientOf({ azp, aud }: Record<string, unknown>): string {
-  return String(azp ?? (Array.isArray(aud) ? aud[0] : aud))
+/**
+ * The client that a token of ours was made for: named by itself (RFC 9068, 2.2), as authorized party where there are several
+ * audiences (OpenID Connect Core, 2), or the only audience.
+ */
+export function clientOf({ client_id: id, azp, aud }: Record<string, unknown>): string {
+  return String(id ?? azp ?? (Array.isArray(aud) ? aud[0] : aud))
 }

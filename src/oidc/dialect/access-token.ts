@@ -9,9 +9,10 @@ import { thumbprintOf } from '../certificates.ts'
 import { tellsAuthTime, tokenClaims, tokenIdOf } from '../claims.ts'
 import type { Clients } from '../clients.ts'
 import { clientOf, type IssuedTokens } from '../issued.ts'
+import { type PolicyContext, readable, requireJudged } from '../judge.ts'
 import type { SigningKeys } from '../keys.ts'
 import type { Lifetimes } from '../lifetimes.ts'
-import { currentState } from '../state.ts'
+import { currentContext, currentState } from '../state.ts'
 import { presentedHandle } from './context.ts'
 import { rememberGrantOf } from './grant.ts'
 
@@ -21,9 +22,12 @@ export interface TokenContext {
   issuer: string
   clients: Clients
   lifetimes: Lifetimes
+  policy: PolicyContext
 }
 
-export function accessTokenOf(provider: Provider, { keys, issued, issuer, clients, lifetimes }: TokenContext) {
+export function accessTokenOf(provider: Provider, context: TokenContext) {
+  const { keys, issued, issuer, clients, lifetimes } = context
+  const policy = { ...context.policy, clients }
   const Base = provider.AccessToken
   class AccessToken extends Base {
     declare accountId: string
@@ -44,6 +48,7 @@ export function accessTokenOf(provider: Provider, { keys, issued, issuer, client
       const state = currentState()
       const { source } = state
       if (!source) throw new Error('an access token is made without a login')
+      requireJudged()
       const claims = tokenClaims({
         issuer,
         clientId: this.clientId!,
@@ -56,6 +61,7 @@ export function accessTokenOf(provider: Provider, { keys, issued, issuer, client
         acrAsked: source.wanted?.acr,
         withAuthTime: tellsAuthTime(source),
         lifetime: lifetimes.accessTokens(this.clientId),
+        notAfter: source.notAfter,
         now: Math.floor(Date.now() / 1000),
         jti: state.code && tokenIdOf(state.code, 'access'),
       })
@@ -84,6 +90,9 @@ export function accessTokenOf(provider: Provider, { keys, issued, issuer, client
       if (value !== presentedHandle || presented === undefined) return undefined
       const claims = await issued.read(presented)
       if (!claims) return undefined
+      // What must not be read any more can be revoked all the same.
+      if (currentContext().oidc.route === 'introspection' && !(await readable('introspection', claims, policy)))
+        return undefined
       const { sub, aud, jti, iat, exp } = claims
       const clientId = clientOf(claims)
       const token = new AccessToken({} as never)

@@ -10,6 +10,7 @@ import type { Stash } from '../../login/stash.ts'
 import { type AcceptedRequest, judgeAuthorization } from '../../oidc/authorize.ts'
 import { wantedLevels } from '../../oidc/claims-request.ts'
 import { paths } from '../../oidc/discovery.ts'
+import { connectorsFor, grantOf } from '../../oidc/judge.ts'
 import { redirectTo } from '../../oidc/redirects.ts'
 import { sendPage } from '../answer.ts'
 import { jarOf } from '../cookies.ts'
@@ -22,7 +23,7 @@ import { connectorOfSession, sessionFor } from './sso.ts'
 type Sources = Record<string, string | string[] | undefined>
 
 export const authorize = (services: Services) => async (ctx: Context, next: Next) => {
-  const { clients, oidc, keys, issuer, connectors } = services
+  const { clients, oidc, keys, issuer, policy } = services
   const sources = ctx.query as Sources
   const judgement = await judgeAuthorization(sources, {
     clients,
@@ -38,7 +39,8 @@ export const authorize = (services: Services) => async (ctx: Context, next: Next
     const { error, description } = judgement
     return refuseClient(ctx, services, judgement, { error, description })
   }
-  const usable = connectors.allowed(judgement.client, judgement.grantType)
+  const { client, params } = judgement
+  const usable = connectorsFor(client, grantOf({ kind: 'authorize', params }), policy)
   const wanted =
     connectorOf(ctx, sources, usable, services, judgement.locales) ??
     (mayAssume(judgement, services) ? await connectorOfSession(ctx, services, usable) : undefined)

@@ -1,6 +1,7 @@
 /** Endpoints for programs that the engine does not serve here: userinfo and health. */
 import type { Context } from 'koa'
 import { thumbprintOf } from '../../oidc/certificates.ts'
+import { readable } from '../../oidc/judge.ts'
 import { stateOf } from '../../oidc/state.ts'
 import { signedUserinfo } from '../../oidc/userinfo.ts'
 import { readBearer } from '../bearer.ts'
@@ -27,7 +28,7 @@ export const userinfo = (services: Services) => async (ctx: Context) => {
     return
   }
   const claims = await services.issued.read(token)
-  if (!claims) {
+  if (!claims || !(await readable('userinfo', claims, { ...services.policy, clients: services.clients }))) {
     ctx.status = 401
     ctx.set('WWW-Authenticate', 'Bearer error="invalid_token", error_description="unknown, expired or revoked"')
     ctx.body = { error: 'invalid_token', error_description: 'The token is unknown, has expired or was revoked.' }
