@@ -37,6 +37,11 @@ const english = {
     approve: 'Grant access',
     reject: 'Cancel',
   },
+  /** Pages of the application itself. */
+  links: {
+    policy: (client: string) => `Privacy policy of ${client}`,
+    terms: (client: string) => `Terms of service of ${client}`,
+  },
   /** What a scope lets a client do, in the order of the page; scopes that are not listed are not shown. */
   scopes: {
     profile: 'See your name and basic profile',

@@ -1,8 +1,16 @@
 /** What each page shows. */
 
+/** Pages of a client that people should know (OpenID Connect Registration, 2). */
+export interface ClientLinks {
+  policy?: string
+  terms?: string
+}
+
 export interface ChoosePage {
   connectors: { id: string; name: string; type: string; url: string }[]
   clientName?: string
+  /** Only together with `clientName`. */
+  links?: ClientLinks
 }
 
 export interface PasswordPage {
@@ -21,6 +29,8 @@ export interface PasswordPage {
   backUrl?: string
   connectorName?: string
   clientName?: string
+  /** Only together with `clientName`. */
+  links?: ClientLinks
 }
 
 export interface ApprovalPage {
@@ -28,6 +38,7 @@ export interface ApprovalPage {
   action: string
   fields: Record<string, string>
   clientName: string
+  links?: ClientLinks
   /** Where the client comes from that nobody here set up. */
   host?: string
   userName: string

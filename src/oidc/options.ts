@@ -1,4 +1,5 @@
 import type { RefreshPolicy } from '../login/options.ts'
+import type { ClientLinks } from '../login/page-shapes.ts'
 import type { Layout } from './discovery.ts'
 import type { DynamicClientOptions } from './dynamic/options.ts'
 
@@ -63,6 +64,8 @@ export interface ClientOptions {
   redirectURIs: string[]
   trustedPeers: string[]
   logoURL?: string
+  /** Pages of its own that people are shown the way to. */
+  links?: ClientLinks
   /** Connector ids; empty: all. */
   allowedConnectors: string[]
   /** Clients that may use a session in which the person logged in for this one, or `*`; absent: as the server says. */

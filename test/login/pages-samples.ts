@@ -32,9 +32,10 @@ export function samples(pages: Pages, text: (benign: string) => string = (benign
     type: text(type),
     url: text('/dex/auth/x?a=b&c=d'),
   }))
+  const links = { policy: text('https://client.example/policy'), terms: text('https://client.example/terms') }
   const way = { href: text('https://client.example/cb?error=access_denied'), text: text('Back to Kargo') }
   return {
-    choose: pages.choose({ connectors, clientName: text('Kargo') }),
+    choose: pages.choose({ connectors, clientName: text('Kargo'), links }),
     'choose nothing': pages.choose({ connectors: [] }),
     password: pages.password({ action: text('/dex/auth/local/login'), prompt: text('Email address') }),
     'password wrong': pages.password({
@@ -45,7 +46,7 @@ export function samples(pages: Pages, text: (benign: string) => string = (benign
       backUrl: text('/dex/auth?client_id=x'),
       connectorName: text('LDAP'),
     }),
-    'password for a client': pages.password({ action: '/a', prompt: 'Email', clientName: text('Kargo') }),
+    'password for a client': pages.password({ action: '/a', prompt: 'Email', clientName: text('Kargo'), links }),
     'password limited': pages.password({
       action: '/a',
       prompt: 'Email',
@@ -56,6 +57,7 @@ export function samples(pages: Pages, text: (benign: string) => string = (benign
       action: text('/dex/approval?req=a'),
       fields: { req: text('abc') },
       clientName: text('Kargo'),
+      links,
       userName: text('jane@example.com'),
       scopes: scopes.map((scope) => ({ name: text(scope.name), text: text(scope.text) })),
     }),

@@ -87,6 +87,30 @@ describe('registration of clients', () => {
     assert.ok(server.audited().some(({ type, client_id }) => type === 'client_registered' && client_id === client.id))
   })
 
+  it('shows the way to its policy and terms on every page of a login, and no picture', async () => {
+    const about = { policy_uri: 'https://app.example.com/p?a=1&b="', tos_uri: 'https://app.example.com/t' }
+    const client = await register(good({ ...about, logo_uri: 'https://app.example.com/logo.png' }))
+    const { page } = await logIn(client)
+    const typed = { type: 'mockPassword', id: 'pw', name: 'P', config: { username: 'u', password: 'p' } }
+    const mock = { type: 'mockCallback', id: 'mock', name: 'Mock' }
+    for (const connectors of [[typed], [typed, mock]]) {
+      await using at = await startServer({ ...config(), connectors })
+      const known = await register(good(about), at)
+      assertLinks(await openBrowser().follow(startLogin(at, { client: known, scope: 'openid' }).url))
+    }
+    assertLinks(page)
+    for (const wrong of ['javascript:alert(1)', 'x', 1]) {
+      assert.equal(errorOf(await send(good({ policy_uri: wrong }))), '400 invalid_client_metadata', String(wrong))
+    }
+  })
+
+  const assertLinks = (page: BrowserAnswer) => {
+    const of = (text: RegExp) => page.page().links.find((link) => text.test(link.text))?.href
+    assert.equal(of(/^Privacy policy of Strange app$/), 'https://app.example.com/p?a=1&b="')
+    assert.equal(of(/^Terms of service of Strange app$/), 'https://app.example.com/t')
+    assert.doesNotMatch(page.text, /logo\.png/)
+  }
+
   it('gives signed userinfo to whom registered for it, which is a token for nothing', async () => {
     const client = await register(good({ userinfo_signed_response_alg: 'RS256' }))
     assert.equal(client.told.userinfo_signed_response_alg, 'RS256')

@@ -75,6 +75,7 @@ export function optionsOf(
   const { client_name: name, client_secret: secretHash, scope } = metadata
   const authentication = authenticationOf(metadata)
   const keys = keysOf(metadata)
+  const links = linksOf(metadata)
   const isPublic = metadata.token_endpoint_auth_method === 'none'
   return {
     id,
@@ -88,6 +89,7 @@ export function optionsOf(
     ...(metadata.tls_client_certificate_bound_access_tokens === true && { certificateBoundTokens: true }),
     // The algorithm of a document is nobody's promise.
     ...(origin === 'registration' && metadata.userinfo_signed_response_alg !== undefined && { signedUserinfo: true }),
+    ...(links && { links }),
     redirectURIs: listOf(metadata.redirect_uris),
     postLogoutRedirectURIs: listOf(metadata.post_logout_redirect_uris),
     trustedPeers: [],
@@ -119,6 +121,14 @@ function authenticationOf(metadata: RegisteredMetadata): ClientAuthentication | 
       return undefined
   }
 }
+
+/** Pictures are not among them: one that a stranger chose could pass for somebody else. */
+function linksOf({ policy_uri: policy, tos_uri: terms }: RegisteredMetadata): ClientOptions['links'] {
+  const links = { ...(isPage(policy) && { policy }), ...(isPage(terms) && { terms }) }
+  return Object.keys(links).length === 0 ? undefined : links
+}
+
+const isPage = (uri: unknown): uri is string => typeof uri === 'string' && /^https?:\/\//i.test(uri)
 
 function keysOf({ jwks, jwks_uri }: RegisteredMetadata): ClientKeys | undefined {
   if (jwks !== undefined) return { jwks: jwks as { keys: Record<string, unknown>[] } }

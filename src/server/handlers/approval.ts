@@ -35,6 +35,7 @@ export const approvalPage = (services: Services) => async (ctx: Context) => {
     action: `${mount}/approval`,
     fields: { state: stash.state },
     clientName: client?.name ?? stash.clientId,
+    ...(client?.links && { links: client.links }),
     ...(host !== undefined && { host }),
     userName: email ?? preferredUsername ?? username ?? userId,
     scopes: describeScopes(scopes, messagesFor(locales)),

@@ -124,6 +124,7 @@ function showChoice(
   const query = queryWithout(sources, 'connector_id')
   const page = {
     clientName: client.name,
+    ...(client.links && { links: client.links }),
     connectors: usable.map(({ id, name, type }) => ({
       id,
       name,

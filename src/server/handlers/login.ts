@@ -164,13 +164,14 @@ function showPassword(
   { status = 200, remember = sessions?.options.rememberByDefault, ...shown }: Shown = {},
 ): void {
   const { name } = connectors.get(stash.connectorId)!
-  const clientName = clients.get(stash.clientId)?.name
+  const { name: clientName, links } = clients.get(stash.clientId) ?? {}
   const action = `${mount}/auth/${encodeURIComponent(stash.connectorId)}/login?state=${stash.state}`
   const page = {
     action,
     prompt,
     connectorName: name,
     ...(clientName !== undefined && { clientName }),
+    ...(links && { links }),
     ...(stash.backUrl !== undefined && { backUrl: stash.backUrl }),
     ...(sessions && { remember: remember ?? false }),
     ...shown,
