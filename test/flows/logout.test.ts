@@ -116,6 +116,7 @@ describe('logout', () => {
       const { browser, claims } = await logIn(server)
       const answer = await logoutAt(server, browser, params)
       assert.deepEqual([answer.status, answer.location], [400, undefined])
+      assert.match(answer.page().text, /You were not logged out/)
       assert.equal(await isLoggedIn(server, claims.sid), true)
     })
   }

@@ -59,7 +59,7 @@ export const confirmLogout = (services: Services) => async (ctx: Context) => {
   const form = await readForm(ctx.req, 64 * 1024)
   const asked = sealer.open(form.get('request') ?? '', purpose) as (Ending & { sid: string }) | undefined
   const session = await sessions?.load(jarOf(ctx))
-  if (!asked) throw new PageFailure(400, 'This form is not one of ours.', { next: 'Log out once more.' })
+  if (!asked) throw new PageFailure(400, 'This form is not one of ours.', { title, next: 'Log out once more.' })
   const { sid, ...ending } = asked
   // Sent twice, or from another tab that was quicker: what was wanted is done.
   if (!session) return finishLogout(ctx, services, await stillRight(ending, clients))
@@ -76,7 +76,8 @@ function readParameters(query: URLSearchParams): Record<string, string> {
   return params
 }
 
-const askDeveloper = { next: 'Whoever looks after the application has to correct this; you are not logged out.' }
+const title = 'You were not logged out'
+const askDeveloper = { title, next: 'Whoever looks after the application has to correct this.' }
 
 /** A token of ours; it may have expired (RP-Initiated Logout 1.0, 2). @throws PageFailure 400 for anything else */
 async function readHint(token: string | undefined, { keys, issuer }: Services): Promise<Hint | undefined> {
