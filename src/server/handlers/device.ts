@@ -88,8 +88,8 @@ export const deviceChoice = (services: Services) => async (ctx: Context) => {
     type,
     url: `${mount}/device/auth/${encodeURIComponent(id)}?state=${stash.state}`,
   }))
-  const clientName = clients.get(stash.clientId)?.name ?? stash.clientId
-  sendPage(ctx, pages.choose({ clientName, connectors: offered }))
+  const { name: clientName = stash.clientId, links } = clients.get(stash.clientId) ?? {}
+  sendPage(ctx, pages.choose({ clientName, ...(links && { links }), connectors: offered }))
 }
 
 /** Whoever is logged in has chosen for good. */
