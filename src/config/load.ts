@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import type { ConnectorType } from '../../connectors/contract.ts'
 import { compileSchema } from '../lib/schema.ts'
+import { isFapi } from '../oidc/profile.ts'
 import type { StorageType } from '../storage/contract.ts'
 import { type Environment, readSwitch, SWITCHES, type Switch } from './environment.ts'
 import { configuration } from './keys/index.ts'
@@ -18,6 +19,7 @@ import { checkGrpc, type Flags, readTelemetry, readWeb } from './rules/listeners
 import { readLogger } from './rules/logging.ts'
 import { readPasswords } from './rules/passwords.ts'
 import { readSessions } from './rules/sessions.ts'
+import { checkFapiServer } from './rules/profiles.ts'
 import { readStorage } from './rules/storage.ts'
 import { readExpiry, readOauth2, readSigner } from './rules/tokens.ts'
 import { reportProblem } from './section.ts'
@@ -158,6 +160,9 @@ const settle = async (understood: Understood, options: LoadOptions, reading: Rea
     connectors.map(({ id }) => id),
     reading,
   )
+  const signer = readSigner(understood.signer, expiry, reading)
+  if (web.tls && clients.some(isFapi)) web.tls.recommendedOnly = true
+  checkFapiServer(understood.staticClients ?? [], signer.algorithm, reading)
   return {
     issuer,
     web,
@@ -173,7 +178,7 @@ const settle = async (understood: Understood, options: LoadOptions, reading: Rea
       ...readOauth2(understood.oauth2 ?? {}, reading),
       ...readExpiry(expiry, reading),
       ...(sessions && { sessions: true }),
-      signer: readSigner(understood.signer, expiry, reading),
+      signer,
     },
     login: {
       connectors,

@@ -31,6 +31,10 @@ export interface LimitOptions {
   /** Documents of clients that somebody makes this server fetch. */
   clientDocumentPerAddress: Limit
   clientDocumentTotal: Limit
+  /** Requests that are pushed in the name of public clients. */
+  pushedPerAddress: Limit
+  /** From everywhere: with a minute of life it bounds how many wait at once. */
+  pushedTotal: Limit
   /**
    * How many counts each limit keeps at most, about 360 bytes each. Names and addresses are spread over them by a keyed
    * hash, so no flood of made-up names fills the memory, and nobody can work out which other name shares a count.
@@ -49,6 +53,8 @@ const defaults: LimitOptions = {
   registrationTotal: { tries: 300, seconds: 600 },
   clientDocumentPerAddress: { tries: 30, seconds: 60 },
   clientDocumentTotal: { tries: 600, seconds: 60 },
+  pushedPerAddress: { tries: 60, seconds: 60 },
+  pushedTotal: { tries: 3000, seconds: 60 },
   counters: 100_000,
 }
 
@@ -83,6 +89,8 @@ export interface Limits {
   registration(address: Attempt['address']): Promise<Refusal | undefined>
   /** Asked before a document is fetched whose address somebody sent. */
   clientDocument(address: Attempt['address']): Promise<Refusal | undefined>
+  /** Asked before a request that was pushed in the name of a public client is kept (RFC 9126). */
+  pushed(address: Attempt['address']): Promise<Refusal | undefined>
 }
 
 export function openLimits(options: Partial<LimitOptions> = {}): Limits {
@@ -93,6 +101,8 @@ export function openLimits(options: Partial<LimitOptions> = {}): Limits {
   const userCodes = open(limits.userCodeTotal)
   const deviceAddresses = open(limits.deviceStartPerAddress)
   const deviceStarts = open(limits.deviceStartTotal)
+  const pushedAddresses = open(limits.pushedPerAddress)
+  const pushed = open(limits.pushedTotal)
 
   const registrationAddresses = open(limits.registrationPerAddress)
   const registrations = open(limits.registrationTotal)
@@ -133,6 +143,10 @@ export function openLimits(options: Partial<LimitOptions> = {}): Limits {
 
     async clientDocument(address) {
       return (await byAddress(documentAddresses, address)) ?? take(documents, 'everybody', 'total')
+    },
+
+    async pushed(address) {
+      return (await byAddress(pushedAddresses, address)) ?? take(pushed, 'everybody', 'total')
     },
   }
 }

@@ -5,6 +5,7 @@
 import { hash } from 'node:crypto'
 import type { Clients } from './clients.ts'
 import type { ClientOptions, OidcOptions } from './options.ts'
+import { isFapi, mustPush, mustSign } from './profile.ts'
 import { outOfBand, redirectAllowed } from './redirects.ts'
 import { scopeFaults, splitScopes } from './scopes.ts'
 
@@ -19,6 +20,10 @@ export const modes = {
   fragment: 'fragment_as_written',
   formPost: 'form_post_page',
   outOfBand: 'out_of_band_page',
+  // Signed (JARM, 2.3); the engine leaves out the second `iss` by these names.
+  queryJwt: 'query.jwt',
+  fragmentJwt: 'fragment.jwt',
+  formPostJwt: 'form_post.jwt',
 } as const
 export type Mode = (typeof modes)[keyof typeof modes]
 
@@ -47,6 +52,7 @@ export type Prompt = 'none' | 'login' | 'consent' | 'select_account'
 
 /** How an error reaches the client. */
 export interface ErrorReturn {
+  clientId: string
   redirectUri: string
   mode: Mode
   state: string | undefined
@@ -64,6 +70,8 @@ export interface JudgeContext {
   pkce: OidcOptions['pkce']
   /** `sub` of a token of ours that may serve as `id_token_hint`; it may have expired. */
   hintedSubject(token: string): Promise<string | undefined>
+  /** How the request came, if not in its address: pushed, or as a signed object that the engine has opened. */
+  via?: 'pushed' | 'object'
 }
 
 const askDeveloper = 'Whoever looks after the application has to correct this; tell them what this page says.'
@@ -73,7 +81,9 @@ export async function judgeAuthorization(
   sources: Record<string, string | string[] | undefined>,
   context: JudgeContext,
 ): Promise<Judgement> {
-  const repeated = Object.keys(sources).filter((name) => Array.isArray(sources[name]))
+  // Resources may be several (RFC 8707, 2).
+  const repeated = Object.keys(sources).filter((name) => name !== 'resource' && Array.isArray(sources[name]))
+  const resources = [sources.resource ?? []].flat().filter((resource) => resource !== '')
   const params = Object.fromEntries(
     Object.entries(sources).flatMap(([name, value]) => {
       const first = Array.isArray(value) ? value[0] : value
@@ -89,17 +99,19 @@ export async function judgeAuthorization(
     return page(unregistered(client, redirectUri))
   }
   const returnTo = {
+    clientId: client.id,
     redirectUri,
     mode: modeOf(repeated.includes('response_mode') ? {} : params, redirectUri),
     state: repeated.includes('state') ? undefined : params.state,
   }
   const refused = ([error, description]: Fault): Judgement => ({ accepted: false, ...returnTo, error, description })
-  const fault = repeated.length > 0 ? dupes(repeated) : faultOf(params, client, context)
+  const fault =
+    repeated.length > 0 ? dupes(repeated) : (faultOf(params, client, context) ?? resourceFault(resources, client))
   if (fault) return refused(fault)
   const { id_token_hint: hint } = params
   const hintedSubject = hint === undefined ? undefined : await context.hintedSubject(hint)
   if (hint !== undefined && hintedSubject === undefined) return refused(['invalid_request', 'Invalid id_token_hint.'])
-  return accept(params, client, returnTo, hintedSubject)
+  return accept(params, client, returnTo, resources, hintedSubject)
 }
 
 type Fault = [error: string, description: string]
@@ -122,11 +134,39 @@ function faultOf(params: AuthorizationParams, client: ClientOptions, context: Ju
   if (params.request !== undefined) return ['request_not_supported', 'request objects are not supported']
   if (params.request_uri !== undefined) return ['request_uri_not_supported', 'request_uri is not supported']
   return (
+    profileFault(params, client, context) ??
     challengeFault(params, client, context.pkce) ??
     scopeFault(params, client, context) ??
     responseTypeFault(params) ??
     promptFault(params)
   )
+}
+
+/** What the client asks of its own requests. */
+function profileFault(params: AuthorizationParams, client: ClientOptions, { via }: JudgeContext): Fault | undefined {
+  if (via !== 'pushed' && mustPush(client)) {
+    return ['invalid_request', 'this client has to push its authorization requests (RFC 9126)']
+  }
+  if (via === undefined && mustSign(client)) {
+    return [
+      'invalid_request',
+      'this client has to send its authorization requests as a signed request object (RFC 9101)',
+    ]
+  }
+  if (isFapi(client) && params.code_challenge !== undefined && params.code_challenge_method !== 'S256') {
+    return ['invalid_request', 'code_challenge_method must be S256']
+  }
+  if (params.dpop_jkt !== undefined && !/^[\w-]{43}$/.test(params.dpop_jkt)) {
+    return ['invalid_request', 'dpop_jkt must be the SHA-256 thumbprint of a key (RFC 9449, 10)']
+  }
+  return undefined
+}
+
+/** A client for which no resource is configured is served as Dex does, which knows none. */
+function resourceFault(resources: readonly string[], { resources: allowed = [] }: ClientOptions): Fault | undefined {
+  if (allowed.length === 0) return undefined
+  const other = resources.find((resource) => !allowed.includes(resource))
+  return other === undefined ? undefined : ['invalid_target', `this client may not ask for the resource ${clip(other)}`]
 }
 
 /** RFC 7636, 4.4.1; public clients always need it (RFC 9700, 2.1.1). */
@@ -151,7 +191,7 @@ function challengeFault(
 }
 
 const needsChallenge = (client: ClientOptions, { enforce }: JudgeContext['pkce']): boolean =>
-  client.pkce === undefined ? client.public || enforce : client.pkce === 'required'
+  isFapi(client) || (client.pkce === undefined ? client.public || enforce : client.pkce === 'required')
 
 function scopeFault(params: AuthorizationParams, client: ClientOptions, { clients }: JudgeContext): Fault | undefined {
   const scopes = splitScopes(params.scope)
@@ -186,9 +226,17 @@ function promptFault(params: AuthorizationParams): Fault | undefined {
 }
 
 /** A mode that is not known is passed over, as in Dex. */
-function modeOf({ response_mode: mode }: AuthorizationParams, redirectUri: string): Mode {
+export function modeOf(
+  { response_mode: mode, response_type: type = '' }: AuthorizationParams,
+  redirectUri: string,
+): Mode {
   if (redirectUri === outOfBand) return modes.outOfBand
   if (mode === 'form_post') return modes.formPost
+  // Tokens never stand in a query (JARM, 2.3.4).
+  if (mode === 'jwt') return /token/.test(type) ? modes.fragmentJwt : modes.queryJwt
+  if (mode === 'query.jwt') return modes.queryJwt
+  if (mode === 'fragment.jwt') return modes.fragmentJwt
+  if (mode === 'form_post.jwt') return modes.formPostJwt
   return mode === 'fragment' ? modes.fragment : modes.query
 }
 
@@ -196,10 +244,12 @@ function accept(
   params: AuthorizationParams,
   client: ClientOptions,
   returnTo: ErrorReturn,
+  resources: readonly string[],
   hintedSubject: string | undefined,
 ): Judgement {
   const { redirectUri, mode } = returnTo
-  const { state, nonce, ui_locales, max_age: maxAge } = params
+  const { state, nonce, ui_locales, max_age: maxAge, dpop_jkt } = params
+  const { resources: allowed = [] } = client
   const prompts = new Set(promptsOf(params) as Prompt[])
   return {
     accepted: true,
@@ -224,6 +274,9 @@ function accept(
       ...(state !== undefined && { state }),
       ...(nonce !== undefined && { nonce }),
       ...challenge(params),
+      ...(dpop_jkt !== undefined && { dpop_jkt }),
+      // Addresses have no blanks.
+      ...(allowed.length > 0 && resources.length > 0 && { resource: [...new Set(resources)].join(' ') }),
     },
   }
 }

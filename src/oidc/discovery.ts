@@ -1,12 +1,14 @@
 /** The discovery document (OpenID Connect Discovery 1.0, 4), with Dex's members in Dex's order. */
 import { authenticationMembers } from './client-auth.ts'
 import type { OidcOptions } from './options.ts'
+import { profileMembers, signedModes } from './profile-members.ts'
 import { listedScopes } from './scopes.ts'
 
 /** Paths below the issuer, as Dex has them; revocation is ours (RFC 7009). */
 export const paths = {
   authorization: '/auth',
   token: '/token',
+  pushed: '/par',
   keys: '/keys',
   userinfo: '/userinfo',
   deviceAuthorization: '/device/code',
@@ -21,6 +23,7 @@ export const paths = {
 /** Where a client may have to show its certificate. */
 const certificateEndpoints = {
   token_endpoint: paths.token,
+  pushed_authorization_request_endpoint: paths.pushed,
   userinfo_endpoint: paths.userinfo,
   device_authorization_endpoint: paths.deviceAuthorization,
   introspection_endpoint: paths.introspection,
@@ -49,9 +52,10 @@ export function discoveryDocument(options: OidcOptions, algorithm: string): obje
     ...(dynamicClients?.registration && { registration_endpoint: `${base}${paths.registration}` }),
     grant_types_supported: grantTypes.toSorted(),
     response_types_supported: ['code'],
-    response_modes_supported: ['query', 'fragment', 'form_post'],
+    response_modes_supported: ['query', 'fragment', 'form_post', ...signedModes],
     subject_types_supported: ['public'],
     id_token_signing_alg_values_supported: [algorithm],
+    authorization_signing_alg_values_supported: [algorithm],
     code_challenge_methods_supported: pkce.methods,
     scopes_supported: listedScopes,
     ...(dynamicClients?.documents && { client_id_metadata_document_supported: true }),
@@ -73,7 +77,7 @@ export function discoveryDocument(options: OidcOptions, algorithm: string): obje
       ...(sessions ? ['sid'] : []),
     ],
     claims_parameter_supported: false,
-    request_parameter_supported: false,
+    ...profileMembers(options, `${base}${paths.pushed}`),
     request_uri_parameter_supported: false,
     authorization_response_iss_parameter_supported: true,
   }

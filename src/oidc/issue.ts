@@ -16,6 +16,9 @@ export async function issueCode(
 ): Promise<void> {
   stateOf(ctx).finished = finished
   ctx.method = 'GET'
-  ctx.url = `${paths.authorization}?${new URLSearchParams(params)}`
+  const { resource, ...single } = params
+  const query = new URLSearchParams(single)
+  for (const each of resource?.split(' ') ?? []) query.append('resource', each)
+  ctx.url = `${paths.authorization}?${query}`
   await next()
 }

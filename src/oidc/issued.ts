@@ -57,7 +57,10 @@ export function openIssuedTokens({ keys, driver, issuer, hasEnded, now }: Issued
   }
 }
 
-/** The client that a token of ours was made for: with several audiences it is named apart (OpenID Connect Core, 2). */
-export function clientOf({ azp, aud }: Record<string, unknown>): string {
-  return String(azp ?? (Array.isArray(aud) ? aud[0] : aud))
+/**
+ * The client that a token of ours was made for: for a resource (RFC 9068, 2.2) and with several audiences (OpenID Connect
+ * Core, 2) it is named apart.
+ */
+export function clientOf({ client_id: clientId, azp, aud }: Record<string, unknown>): string {
+  return String(clientId ?? azp ?? (Array.isArray(aud) ? aud[0] : aud))
 }

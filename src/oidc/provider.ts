@@ -1,5 +1,6 @@
 /** The engine, configured: oidc-provider behind Dex's paths, with our dialect, storing through the unit of the request. */
 import { generateKeyPairSync, randomBytes } from 'node:crypto'
+import type { Middleware } from 'koa'
 import { type Configuration, errors, interactionPolicy, type KoaContextWithOIDC, Provider } from 'oidc-provider'
 import type { Logger } from '../lib/logger.ts'
 import type { ConnectorData } from '../login/connector-data.ts'
@@ -8,7 +9,6 @@ import type { StorageDriver } from '../storage/contract.ts'
 import type { Audit } from '../telemetry/audit.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { adapterOf } from './adapter.ts'
-import { modes } from './authorize.ts'
 import { authenticationSettings, refusalOf } from './client-auth.ts'
 import { type Clients, isConfidential } from './clients.ts'
 import { deviceGrant } from './device.ts'
@@ -21,13 +21,22 @@ import { addTokenExchange, exchangeGrant } from './exchange.ts'
 import type { IssuedTokens } from './issued.ts'
 import type { SigningKeys } from './keys.ts'
 import type { OidcOptions } from './options.ts'
-import { answerAddress, redirectTo } from './redirects.ts'
+import { isFapi } from './profile.ts'
+import { profileAlgorithms, profileFeatures } from './profile-settings.ts'
 import { LoginEnded, Outage, refreshSource } from './refresh.ts'
+import { noteRefusals, resolvedCheck } from './resolve.ts'
+import { registerResponseModes } from './response-modes.ts'
 import { listedScopes, peerOf } from './scopes.ts'
 import { currentState, type GrantSource, stateOf } from './state.ts'
 import { encodeSubject } from './subject.ts'
 
 export type { Provider }
+
+/** The engine, and the same engine for who enters it more than once in a request. */
+export interface OpenedProvider {
+  provider: Provider
+  engine: Middleware
+}
 
 export interface ProviderContext {
   options: OidcOptions
@@ -44,6 +53,8 @@ export interface ProviderContext {
   hasEnded(clientId: string, sid: string | undefined): Promise<boolean>
   /** What is shown in the browser; given by the server. */
   answers: Answers
+  /** 32 bytes that all replicas have in common; nonces of proofs are made from them. */
+  nonceSecret: Buffer
   audit: Audit
   metrics: Metrics
   log: Logger
@@ -61,23 +72,20 @@ export interface Answers {
 
 const { Check, Prompt } = interactionPolicy
 
-export function openProvider(context: ProviderContext): Provider {
-  const { options, clients, connectors, answers, log } = context
+export function openProvider(context: ProviderContext): OpenedProvider {
+  const { options, clients, connectors, keys, answers, log } = context
   const provider = new Provider(options.issuer, configurationOf(context))
   context.documents?.connect(provider)
+  // As koa-mount enters an application; nothing of ours stands before it yet.
+  const engine = provider.middleware.at(-1)!
   // Addresses and the scheme are set from the issuer before a request gets here.
   provider.proxy = true
   applyDialect(provider, context)
   if (options.grantTypes.includes(exchangeGrant)) {
     addTokenExchange(provider, { connectors, clients, log, lifetime: options.lifetimes.tokens })
   }
-  for (const place of ['query', 'fragment'] as const) {
-    provider.registerResponseMode(modes[place], (ctx, uri, payload) => {
-      redirectTo(ctx, answerAddress(uri, textsOf(payload), place))
-    })
-  }
-  provider.registerResponseMode(modes.formPost, (ctx, uri, payload) => answers.post(ctx, uri, textsOf(payload)))
-  provider.registerResponseMode(modes.outOfBand, (ctx, _uri, payload) => answers.copy(ctx, textsOf(payload)))
+  registerResponseModes(provider, { keys, issuer: options.issuer, answers })
+  noteRefusals(provider)
   provider.on('server_error', (_ctx, error) => log.error('unexpected failure', { err: error }))
   provider.on('grant.success', (ctx) => accountForTokens(ctx, context))
   const { registration } = options.dynamicClients ?? {}
@@ -85,13 +93,13 @@ export function openProvider(context: ProviderContext): Provider {
   for (const event of refusals) {
     provider.on(event as 'grant.error', (ctx, error) => accountForRefusal(ctx, error, context))
   }
-  return provider
+  return { provider, engine }
 }
 
 function configurationOf(context: ProviderContext): Configuration {
   const { options, clients, answers } = context
   const { grantTypes, lifetimes, refreshTokens } = options
-  const { mTLS, ...authentication } = authenticationSettings(options)
+  const { mTLS, enabledJWA, ...authentication } = authenticationSettings(options)
   return {
     adapter: adapterOf,
     fetch: (url, { method, headers, signal }: RequestInit = {}) =>
@@ -117,7 +125,7 @@ function configurationOf(context: ProviderContext): Configuration {
     acceptQueryParamAccessTokens: false,
     clientBasedCORS: () => false,
     // Judged per client and method before the engine sees the request.
-    pkce: { required: () => false },
+    pkce: { required: (_ctx, client) => isFapi(clients.get(client.clientId)) },
     routes: {
       authorization: paths.authorization,
       token: paths.token,
@@ -126,6 +134,8 @@ function configurationOf(context: ProviderContext): Configuration {
       revocation: paths.revocation,
       registration: paths.registration,
       device_authorization: paths.deviceAuthorization,
+      pushed_authorization_request: paths.pushed,
+      userinfo: paths.userinfo,
       code_verification: paths.device,
     },
     cookies: { short: { path: '/', signed: false }, long: { signed: false } },
@@ -136,7 +146,8 @@ function configurationOf(context: ProviderContext): Configuration {
     },
     features: {
       devInteractions: { enabled: false },
-      userinfo: { enabled: false },
+      // Only for tokens that are bound to a key, see userinfo in server/handlers/programs.ts.
+      userinfo: { enabled: true },
       rpInitiatedLogout: { enabled: false },
       introspection: { enabled: true, allowedPolicy: mayIntrospect },
       revocation: { enabled: true, allowedPolicy: (_ctx, client, token) => token.clientId === client.clientId },
@@ -144,12 +155,14 @@ function configurationOf(context: ProviderContext): Configuration {
       mTLS,
       ...registrationSettings(options.dynamicClients?.registration),
       clientIdMetadataDocument: documentSettings(options.dynamicClients?.documents),
-      dPoP: { enabled: false },
-      resourceIndicators: { enabled: false },
+      ...profileFeatures(context),
     },
+    enabledJWA: { ...enabledJWA, ...profileAlgorithms },
+    extraParams: ['connector_id', 'approval_prompt'],
     interactions: {
-      policy: [loginPrompt()],
-      url: () => {
+      policy: prompts(),
+      url: (ctx) => {
+        if (stateOf(ctx).resolving) return '/'
         throw new Error('the engine was asked for a code before the person was known')
       },
     },
@@ -165,8 +178,10 @@ function configurationOf(context: ProviderContext): Configuration {
     rotateRefreshToken: (ctx) => {
       const { source } = stateOf(ctx)
       const token = ctx.oidc.entities.RefreshToken as FoundToken
-      if (!refreshTokens.rotate && source) touch(token, source, refreshTokens)
-      return refreshTokens.rotate
+      // FAPI 2.0 Security Profile, 5.3.2.1: such clients keep theirs, which is bound to them.
+      const rotate = refreshTokens.rotate && !isFapi(clients.get(token.clientId ?? ''))
+      if (!rotate && source) touch(token, source, refreshTokens)
+      return rotate
     },
     renderError: (ctx, _out, error) => answers.fail(ctx, error as Parameters<Answers['fail']>[1]),
   }
@@ -186,12 +201,16 @@ function configurationOf(context: ProviderContext): Configuration {
   }
 }
 
-/** A safeguard: nobody gets here whose login has not ended, since pages of ours come first. */
-const loginPrompt = () =>
+/** A safeguard: nobody gets here whose login has not ended, since pages of ours come first. Who asks for a prompt is heard there. */
+const prompts = () => [
   new Prompt(
-    { name: 'login' },
+    { name: 'login', requestable: true },
+    resolvedCheck(),
     new Check('no_session', 'the end-user has to log in', 'login_required', (ctx) => !ctx.oidc.session?.accountId),
-  )
+  ),
+  new Prompt({ name: 'consent', requestable: true }),
+  new Prompt({ name: 'select_account', requestable: true }),
+]
 
 /** A grant of this request alone; its id ties the code to the tokens that come of it. */
 async function grantFor(ctx: KoaContextWithOIDC) {
@@ -199,6 +218,7 @@ async function grantFor(ctx: KoaContextWithOIDC) {
   const grant = new provider.Grant({ accountId: session!.accountId!, clientId: client!.clientId })
   grant.jti = randomBytes(16).toString('base64url')
   grant.addOIDCScope('openid')
+  for (const resource of Object.keys(ctx.oidc.resourceServers ?? {})) grant.addResourceScope(resource, 'openid')
   return grant
 }
 
@@ -234,7 +254,13 @@ function mayRefresh({ connectors }: ProviderContext): boolean {
   return connector?.opened?.refresh !== undefined && connector.allows('refresh_token')
 }
 
-const refusals = ['grant.error', 'introspection.error', 'revocation.error', 'device_authorization.error'] as const
+const refusals = [
+  'grant.error',
+  'introspection.error',
+  'revocation.error',
+  'device_authorization.error',
+  'pushed_authorization_request.error',
+] as const
 
 /** Logs why, and tells the client more than the engine does: which check failed, though nothing of what was checked. */
 function accountForRefusal(
@@ -287,11 +313,6 @@ function personOfSource({ login }: GrantSource) {
     ...(identity.email !== undefined && { email: identity.email }),
   }
 }
-
-const textsOf = (payload: Record<string, unknown>): Record<string, string> =>
-  Object.fromEntries(
-    Object.entries(payload).flatMap(([name, value]) => (value === undefined ? [] : [[name, String(value)]])),
-  )
 
 /** The engine refuses to start without a key; this one signs nothing and is published nowhere. */
 const placeholderKey = () => ({

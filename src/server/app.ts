@@ -137,7 +137,7 @@ export async function openApp(context: AppContext): Promise<App> {
     privateNetworks: dynamicClients?.privateNetworks ?? [],
   })
   const answers = openAnswers({ pages, log })
-  const provider = openProvider({
+  const { provider, engine } = openProvider({
     options: oidc,
     clients,
     driver,
@@ -149,6 +149,7 @@ export async function openApp(context: AppContext): Promise<App> {
     connectorData,
     hasEnded: ender.hasEnded,
     answers,
+    nonceSecret: sealer.derive('DPoP nonces'),
     audit,
     metrics,
     log,
@@ -161,6 +162,7 @@ export async function openApp(context: AppContext): Promise<App> {
     login,
     clients,
     provider,
+    engine,
     keys,
     sealer,
     issued,

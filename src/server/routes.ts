@@ -8,6 +8,7 @@ import { deviceAuthorization, introspection, revocation, token } from './handler
 import { callback, callbackForm, departByPost, password, passwordForm } from './handlers/login.ts'
 import { confirmLogout, confirmPath, logout, logoutForm } from './handlers/logout.ts'
 import { health, home, userinfo } from './handlers/programs.ts'
+import { pushedAuthorization } from './handlers/pushed.ts'
 import { register, registered } from './handlers/registration.ts'
 import type { Services } from './services.ts'
 
@@ -66,6 +67,7 @@ export const routes: readonly Route[] = [
   person('GET', '/device/auth/verify_code', deviceChoice),
   person('GET', '/device/auth/:connector', deviceConnector),
   program('POST', paths.deviceAuthorization, deviceAuthorization),
+  program('POST', paths.pushed, pushedAuthorization, true),
   program('POST', paths.token, token, true),
   program('POST', paths.introspection, introspection, true),
   program('POST', paths.revocation, revocation, true),

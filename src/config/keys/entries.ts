@@ -2,6 +2,7 @@
 import { Type } from 'typebox'
 import { listOf, text } from './annotate.ts'
 import { clientAuthentication } from './client-auth.ts'
+import { clientProfile } from './profiles.ts'
 import { CONNECTOR_GRANT_TYPES } from './tokens.ts'
 
 export const client = Type.Object({
@@ -34,6 +35,7 @@ export const client = Type.Object({
     }),
   ),
   ...clientAuthentication,
+  ...clientProfile,
   trustedPeers: Type.Optional(listOf('Client ids that may ask for tokens with this client as audience.')),
   logoURL: Type.Optional(text('Picture of the client.')),
   allowedConnectors: Type.Optional(listOf('Connector ids that may be used; empty: all.')),

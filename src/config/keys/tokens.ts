@@ -1,6 +1,7 @@
 /** Keys of grants, lifetimes and signing. */
 import { Type } from 'typebox'
 import { duration, listOf, text } from './annotate.ts'
+import { dpop } from './profiles.ts'
 
 export const DEVICE_CODE = 'urn:ietf:params:oauth:grant-type:device_code'
 export const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange'
@@ -50,6 +51,7 @@ export const oauth2 = Type.Object(
       Type.Boolean({ default: false, description: 'Show the choice of connectors even when there is only one.' }),
     ),
     passwordConnector: Type.Optional(text('Connector that answers the password grant.')),
+    dpop: Type.Optional(dpop),
     pkce: Type.Optional(
       Type.Object(
         {

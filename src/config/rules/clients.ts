@@ -4,6 +4,7 @@ import type { ClientOptions } from '../../oidc/options.ts'
 import type { Part, Reading } from '../reading.ts'
 import { child, readable } from '../report.ts'
 import { needsNoSecret, readClientAuthentication } from './client-auth.ts'
+import { readProfile } from './profiles.ts'
 
 type Entry = Part<'staticClients'>[number]
 
@@ -46,6 +47,7 @@ const readClient = (entry: Entry, pointer: string, reading: Reading): ClientOpti
     report.fault(child(pointer, 'id'), 'is missing: a client needs an id or idEnv')
   const isPublic = entry.public ?? false
   const authentication = readClientAuthentication(entry, secret, pointer, reading)
+  const profile = readProfile(entry, authentication, pointer, reading)
   const secretless = isPublic || needsNoSecret(entry)
   if (secret === undefined && !secretless && !broken('public') && !broken('secret') && !broken('secretEnv')) {
     report.fault(
@@ -74,6 +76,7 @@ const readClient = (entry: Entry, pointer: string, reading: Reading): ClientOpti
     id,
     ...(secret !== undefined && !needsNoSecret(entry) && { secret }),
     ...authentication,
+    ...profile,
     name: entry.name ?? id,
     public: isPublic,
     redirectURIs,

@@ -11,7 +11,10 @@ const DAY = 86_400
 /** A key needs some time in the published set before it signs. */
 const SHORTEST_ROTATION = 60
 
-export const readOauth2 = (oauth2: Part<'oauth2'>, { report }: Reading): Pick<OidcOptions, 'grantTypes' | 'pkce'> => {
+export const readOauth2 = (
+  oauth2: Part<'oauth2'>,
+  { report }: Reading,
+): Pick<OidcOptions, 'grantTypes' | 'pkce' | 'dpop'> => {
   const methods =
     oauth2.pkce?.codeChallengeMethodsSupported?.filter((method) => method === 'S256' || method === 'plain') ?? []
   const plain = oauth2.pkce?.codeChallengeMethodsSupported?.indexOf('plain') ?? -1
@@ -21,6 +24,7 @@ export const readOauth2 = (oauth2: Part<'oauth2'>, { report }: Reading): Pick<Oi
   }
   return {
     grantTypes: readGrantTypes(oauth2.grantTypes ?? [], report),
+    dpop: { requireNonce: oauth2.dpop?.requireNonce ?? false },
     pkce: { enforce: oauth2.pkce?.enforce ?? false, methods: methods.length > 0 ? [...new Set(methods)] : ['S256'] },
   }
 }

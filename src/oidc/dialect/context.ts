@@ -12,7 +12,7 @@ import { stateOf } from '../state.ts'
 type Fields = Record<string, unknown>
 
 export interface CredentialClients {
-  get(id: string): { secret?: string } | undefined
+  get(id: string): { secret?: string; resources?: string[] } | undefined
 }
 
 export interface CredentialContextOptions {
@@ -55,7 +55,9 @@ export function contextOf(
       if (this.route === 'token' && typeof grantType === 'string' && !grantTypes.includes(grantType)) {
         throw new errors.UnsupportedGrantType()
       }
-      this.#body = present(ctx, this.route, credentials(ctx, { ...fields }, clients))
+      // There the header has no credentials of a client, but the token.
+      if (this.route === 'userinfo') this.#body = fields
+      else this.#body = present(ctx, this.route, known(credentials(ctx, { ...fields }, clients), clients))
     }
   }
   return OIDCContext as typeof EngineContext
@@ -91,6 +93,13 @@ function present(ctx: CredentialContext, route: string, fields: Fields): Fields 
   if (!tokenRoutes.has(route) || typeof fields.token !== 'string' || fields.token === '') return fields
   stateOf(ctx).presented = fields.token
   return { ...fields, token: presentedHandle }
+}
+
+/** `resource` of a client for which none is configured is passed over, as in Dex: some clients send it wherever they are. */
+function known(fields: Fields, clients: CredentialClients): Fields {
+  const { resource, ...rest } = fields
+  const { resources = [] } = (typeof fields.client_id === 'string' && clients.get(fields.client_id)) || {}
+  return resource === undefined || resources.length > 0 ? fields : rest
 }
 
 /** Brings what the client sent into the one form that the engine compares: id and hash of the secret, in the fields. */

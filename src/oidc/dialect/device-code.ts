@@ -8,7 +8,7 @@ import { idOf, revoke } from '../adapter.ts'
 import type { DeviceGrant, DeviceRequest } from '../device.ts'
 import { scopeFaults, splitScopes, type TrustingClients } from '../scopes.ts'
 import { currentContext, currentState } from '../state.ts'
-import { rememberGrantOf } from './grant.ts'
+import { checkResource, rememberGrantOf } from './grant.ts'
 
 export interface DeviceContext {
   clients: TrustingClients
@@ -36,6 +36,7 @@ export function deviceCodeOf(provider: Provider, { clients, lifetime, methods }:
     override async save(): Promise<string> {
       const { oidc } = currentContext()
       const fields = oidc.body ?? {}
+      if (fields.request !== undefined) throw new errors.RequestNotSupported()
       const scopes = splitScopes(textOf(fields.scope) ?? 'openid')
       const { unknown, untrusted } = scopeFaults(scopes, this.clientId!, clients)
       const fault = [...unknown, ...untrusted]
@@ -45,7 +46,15 @@ export function deviceCodeOf(provider: Provider, { clients, lifetime, methods }:
       // @ts-expect-error The engine makes ids by this function, which its types leave out.
       this.jti ??= this.generateTokenId() as string
       const exp = Math.floor(Date.now() / 1000) + lifetime
-      const body = { clientId: this.clientId!, scopes, exp, interval: pollInterval, ...(challenge && { challenge }) }
+      const { resource } = oidc.params as { resource?: string | string[] }
+      const body = {
+        clientId: this.clientId!,
+        scopes,
+        exp,
+        interval: pollInterval,
+        ...(challenge && { challenge }),
+        ...(resource !== undefined && { resource }),
+      }
       currentState().unit.create('device-request', idOf(this.jti), {
         expiresAt: exp + afterlife,
         index: { userCode: this.userCode },
@@ -66,6 +75,7 @@ export function deviceCodeOf(provider: Provider, { clients, lifetime, methods }:
       if (challenge) code.challenge = challenge
       if (error) Object.assign(code, { error, errorDescription: 'the person refused access' })
       rememberGrantOf(code)
+      checkResource(code)
       if (source && clientId === currentContext().oidc.client?.clientId) state.source = source
       return code as T
     }

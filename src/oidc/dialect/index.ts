@@ -11,6 +11,7 @@ import { deviceCodeOf } from './device-code.ts'
 import { grantOf } from './grant.ts'
 import { idTokenOf } from './id-token.ts'
 import { initialAccessTokenOf } from './initial-access-token.ts'
+import { pushedRequestOf } from './pushed-request.ts'
 import { type RefreshTokenContext, refreshTokenOf } from './refresh-token.ts'
 import { type ReplayStore, replayDetectionOf } from './replay.ts'
 import { sessionOf } from './session.ts'
@@ -34,13 +35,14 @@ export function applyDialect(
     Client: clientOf(provider, { clients, grantTypes, dynamicClients }),
     Session: sessionOf(provider),
     Grant: grantOf(provider),
-    AuthorizationCode: authorizationCodeOf(provider, { audit, tokenLifetime: lifetimes.tokens }),
+    AuthorizationCode: authorizationCodeOf(provider, { audit, tokenLifetime: lifetimes.tokens, clients }),
     RefreshToken: refreshTokenOf(provider, { options: refreshTokens, hasEnded, audit }),
     DeviceCode: deviceCodeOf(provider, { clients, lifetime: lifetimes.deviceRequests, methods: pkce.methods }),
     AccessToken: accessTokenOf(provider, tokens),
     IdToken: idTokenOf(provider, tokens),
     InitialAccessToken: initialAccessTokenOf(provider, dynamicClients?.registration?.initialAccessTokens ?? []),
     ReplayDetection: replayDetectionOf(provider, driver),
+    PushedAuthorizationRequest: pushedRequestOf(provider),
   }
   // The engine reads its models through the provider's getters, so that a property of the instance is what it finds.
   for (const [name, value] of Object.entries(models)) Object.defineProperty(provider, name, { value })

@@ -7,6 +7,7 @@ import type { Stash } from '../../login/stash.ts'
 import { decideDevice } from '../../oidc/device.ts'
 import { codeLifetime } from '../../oidc/dialect/code.ts'
 import { issueCode } from '../../oidc/issue.ts'
+import { useUp } from '../../oidc/pushed.ts'
 import { redirectTo } from '../../oidc/redirects.ts'
 import { stateOf } from '../../oidc/state.ts'
 import { openUnit } from '../../storage/unit.ts'
@@ -75,6 +76,10 @@ export async function grant(ctx: Context, next: Next, services: Services, stash:
   const known = await openSession(ctx, services, stash, login)
   if (purpose.kind === 'device') return finishDevice(ctx, services, stash, known)
   services.stashes.drop(state, jarOf(ctx))
+  // As long as another browser may be on its way with the same request.
+  const { authRequests } = services.oidc.lifetimes
+  const until = Math.floor(services.now().getTime() / 1000 + authRequests)
+  if (purpose.pushedId !== undefined) useUp(stateOf(ctx).unit, purpose.pushedId, until)
   await issueCode(ctx, next, purpose.params, { ...known, scopes, seed: purpose.seed })
 }
 
@@ -83,7 +88,7 @@ export async function refuse(ctx: Context, services: Services, stash: Stash, err
   const to = returnOf(stash)
   if (!to) return finishDevice(ctx, services, stash, undefined)
   services.stashes.drop(stash.state, jarOf(ctx))
-  refuseClient(ctx, services, to, error)
+  await refuseClient(ctx, services, to, error)
 }
 
 /** The device gets its answer at its next poll. */
@@ -148,5 +153,5 @@ export async function failLogin(ctx: Context, services: Services, stash: Stash, 
   const told = { error: client, description: known.details.safe ?? message }
   if (stash.purpose.kind === 'authorize' && !repairable) return refuse(ctx, services, stash, told)
   stashes.drop(stash.state, jarOf(ctx))
-  throw pageOf(known, wayBack(ctx, services, stash, told))
+  throw pageOf(known, await wayBack(ctx, services, stash, told))
 }

@@ -5,6 +5,7 @@ import { messagesFor } from '../../login/messages.ts'
 import { randomState } from '../../login/random.ts'
 import type { Stash } from '../../login/stash.ts'
 import { deviceGrant } from '../../oidc/device.ts'
+import { mustPush } from '../../oidc/profile.ts'
 import { redirectAllowed, redirectTo } from '../../oidc/redirects.ts'
 import { sendPage } from '../answer.ts'
 import { jarOf } from '../cookies.ts'
@@ -37,7 +38,10 @@ export async function stashOf(ctx: Context, services: Services, state: string | 
 async function mayGoOn({ clientId, connectorId, purpose }: Stash, { clients, connectors }: Services): Promise<boolean> {
   const client = await clients.load(clientId)
   if (!client) return false
-  if (purpose.kind === 'authorize' && !redirectAllowed(client, purpose.params.redirect_uri ?? '')) return false
+  if (purpose.kind === 'authorize') {
+    if (!redirectAllowed(client, purpose.params.redirect_uri ?? '')) return false
+    if (mustPush(client) && purpose.pushedId === undefined) return false
+  }
   if (connectorId === '') return true
   const grantType = purpose.kind === 'device' ? deviceGrant : 'authorization_code'
   return connectors.allowed(client, grantType).some(({ id }) => id === connectorId)

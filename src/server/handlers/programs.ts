@@ -1,5 +1,5 @@
 /** Endpoints for programs that the engine does not serve here: userinfo, health; and the home page. */
-import type { Context } from 'koa'
+import type { Context, Next } from 'koa'
 import { thumbprintOf } from '../../oidc/certificates.ts'
 import { paths } from '../../oidc/discovery.ts'
 import { stateOf } from '../../oidc/state.ts'
@@ -10,32 +10,40 @@ import type { Services } from '../services.ts'
  * Userinfo (OpenID Connect Core, 5.3): the claims of the presented token itself, as in Dex, so that no record is asked for
  * but the list of revoked ones. Only the Authorization header counts (RFC 6750, 2.1).
  */
-export const userinfo =
-  ({ issued }: Services) =>
-  async (ctx: Context) => {
-    const [, token] = /^bearer +([\w.~+/-]+=*)$/i.exec(ctx.get('Authorization')) ?? []
-    ctx.set('Cache-Control', 'no-store')
-    if (token === undefined) {
-      ctx.status = 401
-      ctx.set('WWW-Authenticate', 'Bearer')
-      ctx.body = { error: 'access_denied', error_description: 'Invalid bearer token.' }
-      return
-    }
-    const claims = await issued.read(token)
-    if (!claims) {
-      ctx.status = 401
-      ctx.set('WWW-Authenticate', 'Bearer error="invalid_token", error_description="unknown, expired or revoked"')
-      ctx.body = { error: 'invalid_token', error_description: 'The token is unknown, has expired or was revoked.' }
-      return
-    }
-    if (!isBearer(claims, ctx)) {
-      ctx.status = 401
-      ctx.set('WWW-Authenticate', 'Bearer error="invalid_token", error_description="bound to another certificate"')
-      ctx.body = { error: 'invalid_token', error_description: 'The token is bound to a certificate that did not come.' }
-      return
-    }
-    ctx.body = claims
+export const userinfo = (services: Services) => async (ctx: Context, next: Next) => {
+  const { issued } = services
+  const [, scheme, token] = /^(bearer|dpop) +([\w.~+/-]+=*)$/i.exec(ctx.get('Authorization')) ?? []
+  ctx.set('Cache-Control', 'no-store')
+  if (scheme?.toLowerCase() === 'dpop' || ctx.get('DPoP') !== '') return proven(ctx, next, services, token)
+  if (token === undefined) {
+    ctx.status = 401
+    ctx.set('WWW-Authenticate', 'Bearer')
+    ctx.body = { error: 'access_denied', error_description: 'Invalid bearer token.' }
+    return
   }
+  const claims = await issued.read(token)
+  if (!claims) {
+    ctx.status = 401
+    ctx.set('WWW-Authenticate', 'Bearer error="invalid_token", error_description="unknown, expired or revoked"')
+    ctx.body = { error: 'invalid_token', error_description: 'The token is unknown, has expired or was revoked.' }
+    return
+  }
+  if (!isBearer(claims, ctx)) {
+    ctx.status = 401
+    ctx.set('WWW-Authenticate', 'Bearer error="invalid_token", error_description="bound to another certificate"')
+    ctx.body = { error: 'invalid_token', error_description: 'The token is bound to a certificate that did not come.' }
+    return
+  }
+  // A thief has the token, and not the key that it is bound to.
+  if ((claims.cnf as { jkt?: string } | undefined)?.jkt !== undefined) return proven(ctx, next, services, token)
+  ctx.body = claims
+}
+
+/** The engine looks at the proof (RFC 9449, 7.1), and sees that none comes twice. */
+async function proven(ctx: Context, next: Next, { issued }: Services, token: string | undefined): Promise<void> {
+  await next()
+  if (ctx.status === 200) ctx.body = token === undefined ? undefined : await issued.read(token)
+}
 
 /** A token that is bound to a certificate is good only with it (RFC 8705, 3). */
 function isBearer({ cnf }: Record<string, unknown>, ctx: Context): boolean {

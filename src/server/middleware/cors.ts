@@ -1,6 +1,6 @@
 /** Cross-origin answers of the routes that other origins may call. */
 import type { Context, Next } from 'koa'
-import type { CorsDecision, CorsRequest } from '../cors.ts'
+import { type CorsDecision, type CorsRequest, proofAnswers } from '../cors.ts'
 
 const header = (ctx: Context, name: string): string | undefined => ctx.get(name) || undefined
 
@@ -25,10 +25,12 @@ export const corsMiddleware =
       ctx.set('Allow', 'GET, HEAD, POST')
       return
     }
+    const proves = ctx.get('DPoP') !== ''
     delete ctx.req.headers.origin
     await next()
     for (const name of Object.keys(ctx.response.headers)) {
       if (name.startsWith('access-control-') || name === 'vary') ctx.remove(name)
     }
     ctx.set(headers)
+    if (proves && headers['Access-Control-Allow-Origin']) ctx.set('Access-Control-Expose-Headers', proofAnswers)
   }
