@@ -76,6 +76,11 @@ describe('what applications ask of themselves', () => {
     })
   }
 
+  it('says that YAML takes y for a truth, which keys of elliptic curves have', async () => {
+    const { faults } = await load(one(`${bank}, ${keys.replace('"y":', 'y: ')}`))
+    assert.match(at(faults, 'staticClients[0].jwks.keys[0]').message, /in quotes/)
+  })
+
   it('names what does not fit', async () => {
     const { faults } = await load(
       one(

@@ -44,6 +44,7 @@ export function clientOf(provider: Provider, { clients, grantTypes, dynamicClien
     if (known) return known
     if (strangers.size >= remembered) strangers.delete(strangers.keys().next().value!)
     const client = new Client(metadata, undefined, { cimd: options.origin === 'document' })
+    demand(client, options)
     strangers.set(key, client)
     return client
   }
