@@ -210,7 +210,11 @@ describe('pushed authorization requests', () => {
     const config = await discover(sso, 'app')
     const browser = openBrowser()
     const first = await ask('app')
-    const tokens = await redeem(config, await arriveAt(oauth.buildAuthorizationUrl(config, first.params), browser), first)
+    const tokens = await redeem(
+      config,
+      await arriveAt(oauth.buildAuthorizationUrl(config, first.params), browser),
+      first,
+    )
     const { sid } = tokens.claims()!
     assert.ok(sid)
     for (const open of [
