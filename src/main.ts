@@ -47,6 +47,36 @@ program
     process.exitCode = await check(file, { strict, env, stdout })
   })
 
+const keys = program.command('keys').description('look at the signing keys, rotate them, seal the store anew')
+
+keys
+  .command('list')
+  .description('print the signing keys')
+  .argument('<file>', 'configuration file of the server')
+  .action(async (file: string) => {
+    const { listKeys } = await import('./cli/keys.ts')
+    process.exitCode = await listKeys(file, commandContext())
+  })
+
+keys
+  .command('rotate')
+  .description('let the next signing keys take over now; the server may run')
+  .argument('<file>', 'configuration file of the server')
+  .action(async (file: string) => {
+    const { rotateKeys } = await import('./cli/keys.ts')
+    process.exitCode = await rotateKeys(file, commandContext())
+  })
+
+keys
+  .command('reseal')
+  .description('make a new sealing key and seal the store with it; the server must be stopped')
+  .argument('<file>', 'configuration file of the server')
+  .option('--forget', 'drop the former sealing keys: what they sealed in backups is lost', false)
+  .action(async (file: string, { forget }: { forget: boolean }) => {
+    const { resealKeys } = await import('./cli/keys.ts')
+    process.exitCode = await resealKeys(file, { forget }, commandContext())
+  })
+
 program
   .command('schema')
   .description('print a JSON Schema of configuration files, for editors')
@@ -87,6 +117,11 @@ program
     process.stdout.write(`Countersign Version: ${version}\nNode Version: ${process.version}\n`)
     process.stdout.write(`Node OS/ARCH: ${process.platform} ${process.arch}\n`)
   })
+
+function commandContext() {
+  const { env, stdout, stderr } = process
+  return { env, stdout, stderr, version }
+}
 
 function flagsOf(given: Record<string, string>): Record<string, string> {
   return Object.fromEntries(

@@ -23,6 +23,7 @@ const homes: Record<string, string[]> = {
   '@node-rs/bcrypt': ['login', 'connectors'],
   ajv: ['lib'],
   'ajv-formats': ['lib'],
+  bowser: ['login'],
   commander: ['main', 'cli'],
   eta: ['login'],
   'ipaddr.js': ['server', 'config', 'lib', 'login'],

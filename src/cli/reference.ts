@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path'
 import { connectorTypes } from '../../connectors/index.ts'
 import { SWITCHES } from '../config/environment.ts'
 import { configuration } from '../config/keys/index.ts'
-import { localSigner } from '../config/keys/tokens.ts'
+import { localSigner, vaultSigner } from '../config/keys/signer.ts'
 import { DEX_CONNECTOR_TYPES, DEX_STORAGE_TYPES, unbuilt } from '../config/unbuilt.ts'
 import { storageTypes } from '../storage/index.ts'
 import type { Registries } from './check.ts'
@@ -49,6 +49,9 @@ export const reference = (registries: Registries = { connectorTypes, storageType
     '### `local`',
     '',
     ...table(rows(localSigner as View), ''),
+    '### `vault`',
+    '',
+    ...table(rows(vaultSigner as View), ''),
     '## Connectors',
     '',
     ...(missingConnectors.length > 0 ? [`Known to Dex and not built yet: ${missingConnectors.join(', ')}.`, ''] : []),

@@ -1,7 +1,7 @@
 /** `countersign schema`: a JSON Schema of the configuration file, for editors. */
 import { connectorTypes } from '../../connectors/index.ts'
 import { configuration } from '../config/keys/index.ts'
-import { localSigner } from '../config/keys/tokens.ts'
+import { localSigner, vaultSigner } from '../config/keys/signer.ts'
 import { storageTypes } from '../storage/index.ts'
 import type { Registries } from './check.ts'
 
@@ -15,7 +15,7 @@ export const editorSchema = (registries: Registries = { connectorTypes, storageT
   const connectors = properties.connectors as { items: Schema }
   connectors.items = withTypes(connectors.items, schemas(written))
   properties.storage = withTypes(properties.storage!, schemas(registries.storageTypes))
-  properties.signer = withTypes(properties.signer!, { local: localSigner })
+  properties.signer = withTypes(properties.signer!, { local: localSigner, vault: vaultSigner })
   return { $schema: 'https://json-schema.org/draft/2020-12/schema', title: 'Countersign configuration', ...root }
 }
 

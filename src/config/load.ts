@@ -20,8 +20,9 @@ import { readLogger } from './rules/logging.ts'
 import { readPasswords } from './rules/passwords.ts'
 import { checkFapiServer } from './rules/profiles.ts'
 import { readSessions } from './rules/sessions.ts'
+import { checkClientAlgorithms, readSigner } from './rules/signer.ts'
 import { readStorage } from './rules/storage.ts'
-import { readExpiry, readOauth2, readSigner } from './rules/tokens.ts'
+import { readExpiry, readOauth2 } from './rules/tokens.ts'
 import { reportProblem } from './section.ts'
 import type { Settings } from './settings.ts'
 import { shape } from './shape.ts'
@@ -160,9 +161,10 @@ const settle = async (understood: Understood, options: LoadOptions, reading: Rea
     connectors.map(({ id }) => id),
     reading,
   )
-  const signer = readSigner(understood.signer, expiry, reading)
+  const signer = await readSigner(understood.signer, expiry, reading)
+  checkClientAlgorithms(understood.staticClients ?? [], understood.signer, reading)
   if (web.tls && clients.some(isFapi)) web.tls.recommendedOnly = true
-  checkFapiServer(understood.staticClients ?? [], signer.algorithm, reading)
+  checkFapiServer(understood.staticClients ?? [], signer, reading)
   return {
     issuer,
     web,

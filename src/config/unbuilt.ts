@@ -21,11 +21,6 @@ export const unbuilt: readonly Unbuilt[] = [
     when: (value) => Object.values(value as object).some(isFilled),
   },
   {
-    path: 'signer.type',
-    sentence: `${LATER} (signing with Vault): use the type "local"`,
-    when: (value) => value === 'vault',
-  },
-  {
     path: 'oauth2.responseTypes[]',
     sentence: `${LATER} (implicit and hybrid flow): clients can use the response type "code" with PKCE`,
     when: (value) => value !== 'code' && value !== '',

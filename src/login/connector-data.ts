@@ -18,6 +18,12 @@ interface Owner {
   userId: string
 }
 
+/** A record of its own; who it is of says for what it was sealed. */
+type SharedData = Pick<Owner, 'connectorId' | 'userId'> & {
+  /** Sealed. */
+  data: string
+}
+
 /** Where the data of a login is. */
 export type DataPlace = Pick<Login, 'sealedData' | 'dataId'>
 
@@ -42,20 +48,19 @@ export interface ConnectorData {
 const tries = 20
 
 export function openConnectorData({ driver, sealer }: { driver: StorageDriver; sealer: Sealer }): ConnectorData {
-  const purposeOf = ({ connectorId, userId }: Owner) => `connector data ${JSON.stringify([connectorId, userId])}`
   const idOf = ({ connectorId, userId }: Owner) => hash('sha256', JSON.stringify([connectorId, userId]), 'base64url')
 
   const turns = openTurns()
 
   /** Changes a record that must be there unless it may be made. */
-  const store = async (kind: 'person' | 'login-data', id: string, sealed: string): Promise<void> => {
+  const store = async (kind: 'person' | 'login-data', id: string, body: SharedData): Promise<void> => {
     const done = await turns.take(id)
     try {
       for (let each = 0; each < tries; each++) {
         const before = await driver.get(kind, id)
         if (!before && kind === 'login-data') return
         const { expiresAt } = before ?? {}
-        const record = { ...(expiresAt !== undefined && { expiresAt }), index: {}, body: { data: sealed } }
+        const record = { ...(expiresAt !== undefined && { expiresAt }), index: {}, body }
         const change = before
           ? ({ do: 'replace', kind, id, version: before.version, record } as const)
           : ({ do: 'create', kind, id, record } as const)
@@ -67,7 +72,7 @@ export function openConnectorData({ driver, sealer }: { driver: StorageDriver; s
     throw new Error('a record of connector data is written by too many logins at once')
   }
   const stored = async (kind: 'person' | 'login-data', id: string): Promise<string | undefined> =>
-    ((await driver.get(kind, id))?.body as { data?: string } | undefined)?.data
+    ((await driver.get(kind, id))?.body as SharedData | undefined)?.data
 
   return {
     async keep(owner, data) {
@@ -77,11 +82,11 @@ export function openConnectorData({ driver, sealer }: { driver: StorageDriver; s
       if (!scopes.includes('offline_access') && !wanted) return {}
       const sealed = sealer.seal(data, purposeOf(owner))
       if (connector.dataPer === 'person') {
-        await store('person', idOf(owner), sealed)
+        await store('person', idOf(owner), sharedData(owner, sealed))
         return {}
       }
       if (dataId === undefined) return { sealedData: sealed }
-      await store('login-data', dataId, sealed)
+      await store('login-data', dataId, sharedData(owner, sealed))
       return { dataId }
     },
 
@@ -100,8 +105,37 @@ export function openConnectorData({ driver, sealer }: { driver: StorageDriver; s
       if (sealedData === undefined) return login
       const dataId = randomState()
       const lifetime = expiresAt === undefined ? {} : { expiresAt }
-      unit.create('login-data', dataId, { ...lifetime, index: {}, body: { data: sealedData } })
+      unit.create('login-data', dataId, { ...lifetime, index: {}, body: sharedData(ownerOf(login), sealedData) })
       return { ...rest, dataId }
     },
   }
+}
+
+const sharedData = ({ connectorId, userId }: Pick<Owner, 'connectorId' | 'userId'>, data: string): SharedData => ({
+  data,
+  connectorId,
+  userId,
+})
+
+const ownerOf = ({ connectorId, identity }: Login) => ({ connectorId, userId: identity.userId })
+
+/** Bound into the seal, so that nobody is given the data of somebody else. */
+const purposeOf = ({ connectorId, userId }: Pick<Owner, 'connectorId' | 'userId'>): string =>
+  `connector data ${JSON.stringify([connectorId, userId])}`
+
+/** For any record of the store: seals the connector data of a person, or of every login in it, anew. */
+export function resealConnectorData(kind: string, body: Json, again: (text: string, purpose: string) => string): Json {
+  if (typeof body !== 'object' || body === null) return body
+  if (Array.isArray(body)) return body.map((each) => resealConnectorData(kind, each, again))
+  const { connectorId, userId, data, identity, sealedData } = body
+  const copy = Object.fromEntries(
+    Object.entries(body).map(([name, value]) => [name, resealConnectorData(kind, value, again)]),
+  )
+  if (typeof connectorId !== 'string') return copy
+  if ((kind === 'person' || kind === 'login-data') && typeof userId === 'string' && typeof data === 'string') {
+    return { ...copy, data: again(data, purposeOf({ connectorId, userId })) }
+  }
+  const owner = (identity as Login['identity'] | undefined)?.userId
+  if (typeof sealedData !== 'string' || typeof owner !== 'string') return copy
+  return { ...copy, sealedData: again(sealedData, purposeOf({ connectorId, userId: owner })) }
 }

@@ -66,6 +66,25 @@ const english = {
     message: (client: string) => `${client} gets no access, as you decided.`,
     next: 'You can close this page. To log in after all, start again on your device.',
   },
+  /** How long ago something was. */
+  ago: (seconds: number) => ago(seconds, 'en'),
+  signedIn: {
+    title: 'Your logins',
+    by: 'Logged in with',
+    here: 'Applications in this browser',
+    groups: 'Groups',
+    logout: 'Log out in this browser',
+    tokens: 'Applications that stay logged in',
+    tokensHint: 'They can act for you without asking you again, also after you have logged out here.',
+    sessions: 'Other browsers',
+    sessionsHint: 'You are logged in there as well.',
+    somewhere: 'Unknown browser',
+    device: 'Device or command line',
+    details: (since: string, used: string) => (since === used ? `since ${since}` : `since ${since}, used ${used}`),
+    end: 'End',
+    endNamed: (name: string) => `End ${name}`,
+    endAll: 'Log out everywhere',
+  },
   logout: {
     title: 'Log out',
     asks: (user: string) => `You are logged in as ${user}.`,
@@ -109,6 +128,18 @@ const english = {
     message: 'Copy this code, switch to your application and paste it there.',
     code: 'Code',
   },
+}
+
+const units = [
+  ['day', 86_400],
+  ['hour', 3600],
+  ['minute', 60],
+] as const
+
+function ago(seconds: number, language: string): string {
+  const [unit, size] = units.find(([, length]) => seconds >= length) ?? ['second', 0]
+  const format = new Intl.RelativeTimeFormat(language, { numeric: 'auto' })
+  return size === 0 ? format.format(0, 'second') : format.format(-Math.floor(seconds / size), unit)
 }
 
 /** As a person would say it: minutes where seconds would be too many. */

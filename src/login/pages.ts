@@ -9,6 +9,17 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Eta } from 'eta/core'
 import { type Messages, messagesFor } from './messages.ts'
+import type {
+  ApprovalPage,
+  ChoosePage,
+  DevicePage,
+  FailurePage,
+  LoggedOutPage,
+  LogoutPage,
+  PasswordPage,
+  PostPage,
+  SignedInPage,
+} from './page-shapes.ts'
 
 /** How the pages look; what `frontend:` says. */
 export interface PageOptions {
@@ -24,89 +35,6 @@ export interface PageOptions {
   extra: Record<string, string>
 }
 
-export interface ChoosePage {
-  connectors: { id: string; name: string; type: string; url: string }[]
-  clientName?: string
-}
-
-export interface PasswordPage {
-  /** Where the form is posted: `login` and `password`. */
-  action: string
-  /** Label of the user name. */
-  prompt: string
-  username?: string
-  /** Whether the box `remember_me` is ticked; absent: there is none. */
-  remember?: boolean
-  /** Wrong credentials were sent. */
-  invalid?: boolean
-  /** What else went wrong, instead of the sentence for `invalid`. */
-  message?: string
-  /** Leads back to the choice of connectors. */
-  backUrl?: string
-  connectorName?: string
-  clientName?: string
-}
-
-export interface ApprovalPage {
-  /** Where both forms are posted: `fields` and `approval`, which is `approve` or `rejected`. */
-  action: string
-  fields: Record<string, string>
-  clientName: string
-  /** Where the client comes from that nobody here set up. */
-  host?: string
-  userName: string
-  /** As `describeScopes` gives them. */
-  scopes: { name: string; text: string }[]
-  /** A device waits for the answer, not this browser. */
-  forDevice?: boolean
-}
-
-export interface DevicePage {
-  /** Where the form is posted: `user_code`. */
-  action: string
-  userCode?: string
-  /** Why the code that was sent is not taken. */
-  message?: string
-}
-
-export interface FailurePage {
-  /** HTTP status of the answer. */
-  status: number
-  /** Heading; absent: a general one. */
-  title?: string
-  /** One sentence for the person. It is the text of the page's only `<p>`, which Argo CD reads. */
-  message: string
-  /** What to do now; absent: a general piece of advice. */
-  nextStep?: string
-  requestId?: string
-  /** The main way on, such as back to the client. */
-  button?: { href: string; text: string }
-  /** A further way on, such as the upstream's own help. */
-  link?: { href: string; text: string }
-}
-
-export interface LogoutPage {
-  /** Where the form is posted, with `fields`. */
-  action: string
-  fields: Record<string, string>
-  userName: string
-  clientName?: string
-}
-
-export interface LoggedOutPage {
-  wasLoggedIn: boolean
-  /** Pages of clients that have to be loaded. */
-  frames: string[]
-  /** Where the browser goes then; absent: nowhere. */
-  goOn?: { href: string; clientName?: string }
-}
-
-export interface PostPage {
-  action: string
-  fields: Record<string, string>
-  title: string
-}
-
 /** One function a page; each returns a whole HTML document. `locales` are the person's languages, best first. */
 export interface Pages {
   choose(page: ChoosePage, locales?: readonly string[]): string
@@ -115,6 +43,8 @@ export interface Pages {
   device(page: DevicePage, locales?: readonly string[]): string
   deviceDone(page: { clientName: string }, locales?: readonly string[]): string
   deviceRefused(page: { clientName: string; requestId?: string }, locales?: readonly string[]): string
+  /** Who is logged in, and what they can end. */
+  signedIn(page: SignedInPage, locales?: readonly string[]): string
   /** Asks whether the person wants to log out. */
   logout(page: LogoutPage, locales?: readonly string[]): string
   /** Nobody is logged in (any more). */
@@ -179,6 +109,10 @@ export function openPages(options: PageOptions, mount: string): Pages {
       const m = messagesFor(locales)
       const { title, message, next } = m.deviceRefused
       return show('outcome', title, m, { outcome: 'refusal', message, clientName, next, requestId })
+    },
+    signedIn: (page, locales) => {
+      const m = messagesFor(locales)
+      return show('signed-in', m.signedIn.title, m, page)
     },
     logout: (page, locales) => {
       const m = messagesFor(locales)

@@ -78,7 +78,7 @@ export async function decideDevice(
         clientId,
         exp,
         challenge,
-        source: { kind: 'device', login, scopes, ...(sid !== undefined && { sid }) },
+        source: { kind: 'device', login, scopes, origin: { device: true }, ...(sid !== undefined && { sid }) },
         engine: {
           accountId: encodeSubject(login.identity.userId, login.connectorId),
           grantId: randomBytes(16).toString('base64url'),

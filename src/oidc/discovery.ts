@@ -30,7 +30,7 @@ const certificateEndpoints = {
   revocation_endpoint: paths.revocation,
 }
 
-export function discoveryDocument(options: OidcOptions, algorithm: string): object {
+export function discoveryDocument(options: OidcOptions, algorithms: readonly string[]): object {
   const { issuer, grantTypes, pkce, sessions, dynamicClients } = options
   const base = issuer.replace(/\/$/, '')
   return {
@@ -54,8 +54,8 @@ export function discoveryDocument(options: OidcOptions, algorithm: string): obje
     response_types_supported: ['code'],
     response_modes_supported: ['query', 'fragment', 'form_post', ...signedModes],
     subject_types_supported: ['public'],
-    id_token_signing_alg_values_supported: [algorithm],
-    authorization_signing_alg_values_supported: [algorithm],
+    id_token_signing_alg_values_supported: algorithms,
+    authorization_signing_alg_values_supported: algorithms,
     code_challenge_methods_supported: pkce.methods,
     scopes_supported: listedScopes,
     ...(dynamicClients?.documents && { client_id_metadata_document_supported: true }),

@@ -118,4 +118,5 @@ export function expiryOf(
   return ends.length === 0 ? undefined : Math.floor(Math.min(...ends))
 }
 
-export const accountOf = ({ login }: GrantSource): string => encodeSubject(login.identity.userId, login.connectorId)
+export const accountOf = ({ login }: Pick<GrantSource, 'login'>): string =>
+  encodeSubject(login.identity.userId, login.connectorId)

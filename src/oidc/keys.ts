@@ -1,54 +1,23 @@
 /**
  * The signing keys of the provider. They live in the store, sealed, and are shared by all replicas; a key is published
  * long before it signs and stays published as long as its tokens live, so that no client ever meets a token whose key
- * it cannot know. `keys/life.ts` has the rules, `keys/rotation.ts` applies them.
+ * it cannot know. `keys/life.ts` has the rules, `keys/rotation.ts` applies them. Keys that Vault keeps: `keys/vault.ts`.
  */
-import { hash } from 'node:crypto'
 import type { Logger } from '../lib/logger.ts'
 import type { StorageDriver } from '../storage/contract.ts'
 import type { Sealer } from '../storage/seal.ts'
 import type { Audit } from '../telemetry/audit.ts'
-import { algorithms, type SigningAlgorithm } from './keys/algorithms.ts'
-import { jwksMaxAge, type SigningKeyOptions } from './keys/life.ts'
+import { halfHashOf, type LocalAlgorithm, type SigningAlgorithm } from './keys/algorithms.ts'
+import { jwksMaxAge, type KeyEntry, type SigningKeyOptions, wantedAlgorithms } from './keys/life.ts'
 import { openRing } from './keys/ring.ts'
 import { startRotation } from './keys/rotation.ts'
 import { makeKey, openKey, sealPublic } from './keys/sealed-key.ts'
 import { openKeyStore } from './keys/store.ts'
-import { type Claims, claimsOf, parseToken } from './keys/token.ts'
+import { claimsBrought, parseToken } from './keys/token.ts'
+import type { KeyInfo, SigningKeys } from './keys/types.ts'
 
-export { jwksMaxAge, type SigningAlgorithm, type SigningKeyOptions }
-
-export interface SigningKeys {
-  /**
-   * Algorithm of the key that signs now: a key of the former algorithm signs until the next rotation, as in Dex.
-   * Before there is a key, the configured one.
-   */
-  readonly algorithm: SigningAlgorithm
-  /** A JWT (RFC 7519) in compact form. Its header has `alg`, `kid` and, if given, `typ`. Waits for the first key. */
-  sign(claims: object, options?: { typ?: string }): Promise<string>
-  /**
-   * Left half of the hash that belongs to the signing algorithm (OpenID Connect Core, 3.1.3.6): `at_hash`, `c_hash`.
-   * Nothing may be awaited between this and `sign`, or a rotation could come between them.
-   */
-  halfHash(value: string): string
-  /**
-   * The claims of a token that a published key has signed, `undefined` for anything else. Neither issuer nor audience
-   * nor times are checked: callers do.
-   */
-  verify(token: string): Promise<Claims | undefined>
-  /** The published key set (RFC 7517): the signing key, then retired ones, the next key last. Empty before `ready`. */
-  jwks(): { keys: Record<string, string>[] }
-  /** Calls whenever the published set has changed. */
-  onChange(listener: () => void): void
-  /**
-   * Makes the next key sign now, however short it has been published. Of replicas that do this at once one rotates;
-   * when it resolves, the key that was signing when it was called signs no more here.
-   */
-  rotate(reason: string): Promise<void>
-  /** Resolves when there is a key that can sign. */
-  ready(): Promise<void>
-  close(): Promise<void>
-}
+export type { KeyInfo, SigningKeys, SignOptions } from './keys/types.ts'
+export { jwksMaxAge, type LocalAlgorithm, type SigningAlgorithm, type SigningKeyOptions }
 
 export interface SigningKeysContext {
   driver: StorageDriver
@@ -87,7 +56,6 @@ export async function openSigningKeys(context: SigningKeysContext): Promise<Sign
     audit,
     seconds,
   })
-  const algorithm = () => ring.signing?.key.algorithm ?? options.algorithm
 
   let looked = Number.NEGATIVE_INFINITY
   let looking: Promise<unknown> = Promise.resolve()
@@ -103,32 +71,33 @@ export async function openSigningKeys(context: SigningKeysContext): Promise<Sign
 
   return {
     get algorithm() {
-      return algorithm()
+      return ring.signing?.key.algorithm ?? options.algorithm
+    },
+    get algorithms() {
+      return ring.algorithms.length > 0 ? ring.algorithms : wantedAlgorithms(options)
     },
 
-    async sign(claims, { typ } = {}) {
+    async sign(claims, { typ, algorithm } = {}) {
       if (!ring.signing) await ring.first
-      return ring.signing!.sign(claims, typ)
+      return ring.signingFor(algorithm)!.sign(claims, typ)
     },
 
-    halfHash(value) {
-      const digest = hash(algorithms[algorithm()].hash, value, 'buffer')
-      return digest.subarray(0, digest.length / 2).toString('base64url')
-    },
+    halfHash: (value, algorithm) =>
+      halfHashOf(ring.signingFor(algorithm)?.key.algorithm ?? algorithm ?? options.algorithm, value),
 
     async verify(token) {
       const parsed = parseToken(token)
       if (!parsed) return undefined
       const key = ring.find(parsed.kid, seconds()) ?? (await lookFor(parsed.kid))
-      const claims = key && claimsOf(parsed, key)
-      // A logout token says something of its sender to one client, and nothing of who brings it.
-      return claims?.events === undefined ? claims : undefined
+      return key && claimsBrought(parsed, key)
     },
 
     jwks: ring.jwks,
     onChange: ring.onChange,
     rotate: rotation.rotate,
+    list: () => ring.entries.map(infoOf),
     ready: () => ring.first,
+    check: () => ring.first,
 
     async close() {
       await rotation.close()
@@ -136,3 +105,11 @@ export async function openSigningKeys(context: SigningKeysContext): Promise<Sign
     },
   }
 }
+
+/** The keys in a store, without opening them. */
+export async function storedKeys(driver: StorageDriver): Promise<KeyInfo[]> {
+  const { keys } = await openKeyStore(driver, () => {}).read()
+  return keys.map(infoOf)
+}
+
+const infoOf = ({ sealed: _, ...entry }: KeyEntry): KeyInfo => entry

@@ -23,7 +23,7 @@ export interface LogoutNoticesContext {
   driver: StorageDriver
   keys: Pick<SigningKeys, 'sign'>
   issuer: string
-  clients: { get(id: string): Pick<ClientOptions, 'backchannelLogoutURI'> | undefined }
+  clients: { get(id: string): Pick<ClientOptions, 'backchannelLogoutURI' | 'signingAlgorithm'> | undefined }
   fetch: typeof fetch
   metrics: Pick<Metrics, 'logoutNotice'>
   log: Logger
@@ -81,7 +81,8 @@ export function openLogoutNotices(context: LogoutNoticesContext): LogoutNotices 
       events: { [event]: {} },
     }
     try {
-      const body = new URLSearchParams({ logout_token: await keys.sign(claims, { typ: 'logout+jwt' }) })
+      const algorithm = clients.get(clientId)?.signingAlgorithm
+      const body = new URLSearchParams({ logout_token: await keys.sign(claims, { typ: 'logout+jwt', algorithm }) })
       const answer = await fetch(uri, { method: 'POST', body, headers: { 'cache-control': 'no-store' } })
       return answer.status
     } catch (error) {

@@ -1,4 +1,6 @@
 import type { DynamicClientOptions } from './dynamic/options.ts'
+import type { VaultOptions } from './keys/vault.ts'
+import type { LocalAlgorithm } from './keys.ts'
 
 /** Public keys of a client, or its certificates (`x5c`): as they stand in the file, or where it publishes them. */
 export type ClientKeys = { jwks: { keys: Record<string, unknown>[] } } | { jwksURI: string }
@@ -66,6 +68,8 @@ export interface ClientOptions {
   accessToken?: { audience: string }
   /** Resources that tokens may be asked for (RFC 8707), compared as text; empty: the parameter is passed over. */
   resources?: string[]
+  /** What its tokens are signed with; absent: the default of the signer. */
+  signingAlgorithm?: LocalAlgorithm
 }
 
 /** All durations in seconds. */
@@ -96,5 +100,9 @@ export interface OidcOptions {
   sessions?: boolean
   /** Whether a proof of possession needs a nonce of ours (RFC 9449, 8). */
   dpop?: { requireNonce: boolean }
-  signer: { algorithm: 'RS256' | 'ES256'; rotationPeriod: number }
+  signer: SignerOptions
 }
+
+export type SignerOptions =
+  /** `rotationPeriod` in seconds. */
+  { type: 'local'; algorithm: LocalAlgorithm; rotationPeriod: number } | ({ type: 'vault' } & VaultOptions)

@@ -84,7 +84,7 @@ export function openProvider(context: ProviderContext): OpenedProvider {
   if (options.grantTypes.includes(exchangeGrant)) {
     addTokenExchange(provider, { connectors, clients, log, lifetime: options.lifetimes.tokens })
   }
-  registerResponseModes(provider, { keys, issuer: options.issuer, answers })
+  registerResponseModes(provider, { keys, issuer: options.issuer, clients, answers })
   noteRefusals(provider)
   provider.on('server_error', (_ctx, error) => log.error('unexpected failure', { err: error }))
   provider.on('grant.success', (ctx) => accountForTokens(ctx, context))

@@ -2,6 +2,7 @@
 import type { KoaContextWithOIDC, Provider } from 'oidc-provider'
 import { modes } from './authorize.ts'
 import type { SigningKeys } from './keys.ts'
+import type { ClientOptions } from './options.ts'
 import type { Answers } from './provider.ts'
 import { answerAddress, redirectTo } from './redirects.ts'
 
@@ -22,6 +23,7 @@ export const placeOf = (mode: string): 'query' | 'fragment' | 'form' => places[m
 export interface SignedAnswerContext {
   keys: Pick<SigningKeys, 'sign'>
   issuer: string
+  clients: { get(id: string): Pick<ClientOptions, 'signingAlgorithm'> | undefined }
 }
 
 /** The members as they are sent: as they are, or in a JWT for the client. */
@@ -29,11 +31,12 @@ export async function packed(
   mode: string,
   members: Record<string, string>,
   clientId: string,
-  { keys, issuer }: SignedAnswerContext,
+  { keys, issuer, clients }: SignedAnswerContext,
 ): Promise<Record<string, string>> {
   if (!signed.has(mode)) return members
   const exp = Math.floor(Date.now() / 1000) + signedLifetime
-  return { response: await keys.sign({ ...members, iss: issuer, aud: clientId, exp }) }
+  const algorithm = clients.get(clientId)?.signingAlgorithm
+  return { response: await keys.sign({ ...members, iss: issuer, aud: clientId, exp }, { algorithm }) }
 }
 
 /** Puts our ways of answering in the place of the engine's, which write addresses anew and make pages with inline code. */

@@ -15,6 +15,8 @@ export interface GrantSource {
   nonce?: string
   /** The single sign-on session that it was given in: claim `sid`. */
   sid?: string
+  /** Where it was given, so that a person can tell their applications apart: the browser, or a device. */
+  origin?: { agent?: string; device?: true }
 }
 
 /** A login at its end, as the engine is shown it. */
@@ -25,6 +27,8 @@ export interface FinishedLogin {
   seed: string
   /** The single sign-on session. */
   sid?: string
+  /** `User-Agent` of the browser, kept with sessions only. */
+  agent?: string
 }
 
 export interface RequestState {

@@ -14,7 +14,6 @@ import { openClients } from '../oidc/clients.ts'
 import { clientDocuments } from '../oidc/dynamic/documents.ts'
 import { registeredClients } from '../oidc/dynamic/registered.ts'
 import { openIssuedTokens } from '../oidc/issued.ts'
-import { openSigningKeys } from '../oidc/keys.ts'
 import { openLogoutNotices } from '../oidc/logout-notices.ts'
 import { openProvider } from '../oidc/provider.ts'
 import { openSessionEnder } from '../oidc/session-end.ts'
@@ -32,6 +31,7 @@ import { clientCertificates } from './client-certificate.ts'
 import { cors as corsOf } from './cors.ts'
 import { openDocuments } from './documents.ts'
 import { openFront } from './front.ts'
+import { openKeys } from './keys.ts'
 import { onlyWhatWasPassed, routing } from './middleware/routing.ts'
 import { serve } from './middleware/serve.ts'
 import type { ServerOptions } from './options.ts'
@@ -75,14 +75,8 @@ export async function openApp(context: AppContext): Promise<App> {
     return { id, issuer, log: connectorLog, http, measure, now }
   }
 
-  const keys = await openSigningKeys({
-    driver,
-    sealer,
-    options: { ...oidc.signer, tokenLifetime: Math.max(0, oidc.lifetimes.tokens) },
-    log,
-    audit,
-    now,
-  })
+  const { keys, upstream: signer } = await openKeys(context, now)
+  if (signer) upstreams.push(signer)
   const connectors = await openConnectors(login.connectors, {
     folder: login.folder,
     contextFor,
@@ -218,8 +212,9 @@ export async function openApp(context: AppContext): Promise<App> {
     async close() {
       await notices.close()
       await connectors.close()
-      await Promise.all([...upstreams, publications].map((open) => open.close()))
       await keys.close()
+      await keys.close()
+      await Promise.all([...upstreams, publications].map((open) => open.close()))
     },
   }
 }

@@ -52,7 +52,7 @@ export function openDocuments({ oidc, keys, mount, cors, headers }: DocumentCont
     })
   }
   const refresh = (): void => {
-    prepare(paths.discovery, discoveryDocument(oidc, keys.algorithm), `max-age=${discoveryMaxAge}`)
+    prepare(paths.discovery, discoveryDocument(oidc, keys.algorithms), `max-age=${discoveryMaxAge}`)
     prepare(paths.keys, keys.jwks(), `max-age=${jwksMaxAge}, must-revalidate`)
   }
   keys.onChange(refresh)

@@ -7,9 +7,10 @@ import { deviceChoice, deviceConnector, devicePage, verifyCode } from './handler
 import { deviceAuthorization, introspection, revocation, token } from './handlers/engine.ts'
 import { callback, callbackForm, departByPost, password, passwordForm } from './handlers/login.ts'
 import { confirmLogout, confirmPath, logout, logoutForm } from './handlers/logout.ts'
-import { health, home, userinfo } from './handlers/programs.ts'
+import { health, userinfo } from './handlers/programs.ts'
 import { pushedAuthorization } from './handlers/pushed.ts'
 import { register, registered } from './handlers/registration.ts'
+import { endHolding, home } from './handlers/signed-in.ts'
 import type { Services } from './services.ts'
 
 export interface Route {
@@ -46,6 +47,7 @@ const registering = (method: Route['method'], path: string, handler: Route['hand
 
 export const routes: readonly Route[] = [
   person('GET', '/', home),
+  person('POST', '/', endHolding),
   person('GET', paths.authorization, authorize),
   person('POST', paths.authorization, authorizeForm),
   person('GET', `${paths.authorization}/:connector`, authorize),

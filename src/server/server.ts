@@ -4,11 +4,13 @@ import type { StorageDriver } from '../storage/contract.ts'
 import { openStorage } from '../storage/index.ts'
 import { startSweeping } from '../storage/janitor.ts'
 import { kinds } from '../storage/kinds.ts'
+import { answerRequests, requestPath } from '../storage/requests.ts'
 import { sealerFor } from '../storage/sealing-key.ts'
 import { openAudit } from '../telemetry/audit.ts'
 import type { ServerLog } from '../telemetry/log.ts'
 import { openMetrics } from '../telemetry/metrics.ts'
 import { openApp } from './app.ts'
+import { requestsFor } from './keys.ts'
 import { type BoundAddress, listen } from './listen.ts'
 import type { ServerOptions } from './options.ts'
 import { openTelemetryServer, type TelemetryServer } from './telemetry-server.ts'
@@ -50,6 +52,11 @@ export async function openServer({ options, log, version, env }: ServerContext):
     const audit = openAudit(log)
     const app = await openApp({ options, driver, sealer, log, audit, metrics, version, env, now })
     closers.push(() => app.close())
+    const path = requestPath(options.storage)
+    if (path !== undefined) {
+      const requests = answerRequests(path, { handlers: requestsFor(app.services.keys), log })
+      closers.push(requests.close)
+    }
 
     // Opened before and closed after the listener that it speaks of, so that whoever asks is always told.
     let telemetry: TelemetryServer | undefined
@@ -61,7 +68,7 @@ export async function openServer({ options, log, version, env }: ServerContext):
         log,
         checks: {
           storage: () => driver.ready(),
-          keys: () => app.services.keys.ready(),
+          keys: () => app.services.keys.check(),
           connectors: async () => {
             if (app.services.connectors.all.length === 0) throw new Error('no connectors are configured')
           },

@@ -16,6 +16,9 @@ export interface StorageContext {
   now(): Date
 }
 
+/** A store that one process at a time may open is open in another one. */
+export class StoreInUse extends Error {}
+
 export interface NewRecord {
   /** Unix seconds; from then on the record is not found any more. Absent: never. */
   expiresAt?: number

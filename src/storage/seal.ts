@@ -33,7 +33,7 @@ export function sealerOf(keys: readonly Uint8Array[]): Sealer {
   for (const key of keys) {
     if (key.length !== sizes.key) throw new TypeError(`a sealing key has ${sizes.key} bytes, not ${key.length}`)
     // As a KeyObject the key is imported once; as bytes it would be on every use.
-    known.set(keyId(key), createSecretKey(key))
+    known.set(sealingKeyId(key), createSecretKey(key))
   }
   const [first] = known
   if (!first) throw new TypeError('a sealer needs a key')
@@ -83,6 +83,7 @@ export function newSealingKey(): Buffer {
   return randomBytes(sizes.key)
 }
 
-function keyId(key: Uint8Array): string {
+/** What a text that this key has sealed begins with, before a dot. */
+export function sealingKeyId(key: Uint8Array): string {
   return hash('sha256', Buffer.concat([Buffer.from('countersign: key id\n'), key]), 'base64url').slice(0, 8)
 }

@@ -1,6 +1,6 @@
 /** Where the key comes from that seals what a store must not hold in clear. */
 import { randomUUID } from 'node:crypto'
-import { link, mkdir, open, readFile, rm, stat } from 'node:fs/promises'
+import { link, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import type { StorageOptions } from './options.ts'
 import { newSealingKey, type Sealer, sealerOf } from './seal.ts'
@@ -47,13 +47,43 @@ export async function makeSealingKey(path: string): Promise<Uint8Array[]> {
   } finally {
     await rm(temporary, { force: true })
   }
-  const folder = await open(dirname(path), 'r')
+  await syncFolder(dirname(path))
+  return (await readKeys(path))!
+}
+
+/**
+ * Puts a new key in front of those in `path`, which seals from then on; the former ones go on opening. Resolves with all of
+ * them when the file is safe.
+ * @throws with a sentence for the operator when there is no key file
+ */
+export async function addSealingKey(path: string): Promise<Uint8Array[]> {
+  const keys = await readKeys(path)
+  if (!keys) throw new Error(`storage: the key file ${path} is missing`)
+  const all = [newSealingKey(), ...keys]
+  await replaceKeys(path, all)
+  return all
+}
+
+/** Forgets all keys but the first: what they have sealed, in backups too, is lost. */
+export async function keepFirstSealingKey(path: string): Promise<void> {
+  const [first] = (await readKeys(path)) ?? []
+  if (first) await replaceKeys(path, [first])
+}
+
+async function replaceKeys(path: string, keys: readonly Uint8Array[]): Promise<void> {
+  const temporary = `${path}.${randomUUID()}.tmp`
+  await writeSafely(temporary, keys.map((key) => `${Buffer.from(key).toString('base64url')}\n`).join(''))
+  await rename(temporary, path)
+  await syncFolder(dirname(path))
+}
+
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, 'r')
   try {
     await folder.sync()
   } finally {
     await folder.close()
   }
-  return (await readKeys(path))!
 }
 
 async function readKeys(path: string): Promise<Uint8Array[] | undefined> {

@@ -30,7 +30,7 @@ describe('a configuration file', () => {
         pkce: { enforce: false, methods: ['S256'] },
         lifetimes: { tokens: 86_400, authRequests: 86_400, deviceRequests: 300 },
         refreshTokens: { rotate: true, reuseInterval: 0 },
-        signer: { algorithm: 'RS256', rotationPeriod: 21_600 },
+        signer: { type: 'local', algorithm: 'RS256', rotationPeriod: 21_600 },
       },
       continueOnConnectorFailure: true,
       notes: [],

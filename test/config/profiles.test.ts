@@ -69,12 +69,18 @@ describe('what applications ask of themselves', () => {
     ['optional PKCE', `${bank}, ${keys}, pkce: optional`, 'pkce', /needs it/],
     ['tokens that are not bound', `${bank}, ${keys}, dpop: optional`, 'dpop', /binds tokens/],
     ['tokens signed with RS256', `${bank}, ${keys}`, 'profile', /signed with RS256/, ''],
+    ['RS256 of its own', `${bank}, ${keys}, signingAlgorithm: RS256`, 'signingAlgorithm', /signed with RS256/],
   ] as [string, string, string, RegExp, string?][]) {
     it(`with profile: fapi2 is refused: ${title}`, async () => {
       const { faults } = await load(one(entry, more))
       assert.match(at(faults, `staticClients[0].${place}`).message, message)
     })
   }
+
+  it('with profile: fapi2 may have an algorithm of its own beside the default one', async () => {
+    const { oidc } = await settingsOf(one(`${bank}, ${keys}, signingAlgorithm: EdDSA`, ''))
+    assert.equal(oidc.clients[0]?.signingAlgorithm, 'EdDSA')
+  })
 
   it('says that YAML takes y for a truth, which keys of elliptic curves have', async () => {
     const { faults } = await load(one(`${bank}, ${keys.replace('"y":', 'y: ')}`))

@@ -200,7 +200,7 @@ describe('expiry', () => {
 describe('signer', () => {
   it('rotates as the deprecated expiry.signingKeys says when there is no block', async () => {
     const { settings, warnings } = await load(`${BASE}expiry: {signingKeys: 12h}\n`)
-    assert.deepEqual(settings?.oidc.signer, { algorithm: 'RS256', rotationPeriod: 43_200 })
+    assert.deepEqual(settings?.oidc.signer, { type: 'local', algorithm: 'RS256', rotationPeriod: 43_200 })
     assert.match(at(warnings, 'expiry.signingKeys').message, /deprecated/)
   })
   it('may use ES256', async () => {
@@ -208,7 +208,7 @@ describe('signer', () => {
       `${BASE}expiry: {signingKeys: 12h}\nsigner: {type: local, config: {keysRotationPeriod: $P, algorithm: ES256}}\n`,
       { env: { P: '1h' } },
     )
-    assert.deepEqual(settings?.oidc.signer, { algorithm: 'ES256', rotationPeriod: 3600 })
+    assert.deepEqual(settings?.oidc.signer, { type: 'local', algorithm: 'ES256', rotationPeriod: 3600 })
     assert.match(at(warnings, 'expiry.signingKeys').message, /no effect/)
   })
   it('needs a type and a period when there is a block', async () => {

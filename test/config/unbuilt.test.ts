@@ -6,7 +6,6 @@ import { BASE, load, places } from './fixture.ts'
 describe('keys of parts that are not built yet', () => {
   const refused: [key: string, path: string][] = [
     ['mfa: {authenticators: [{id: a, type: TOTP}]}', 'mfa'],
-    ['signer: {type: vault}', 'signer.type'],
     ['oauth2: {responseTypes: [code, id_token]}', 'oauth2.responseTypes[1]'],
     ['oauth2: {passwordConnector: local}', 'oauth2.passwordConnector'],
     ['oauth2: {grantTypes: [client_credentials]}', 'oauth2.grantTypes[0]'],

@@ -17,6 +17,9 @@ import {
 } from './openid-client.ts'
 import { type FlowServer, startServer, stopClock } from './server.ts'
 
+/** What the client takes: nothing that is signed otherwise. */
+const es256 = { id_token_signed_response_alg: 'ES256', authorization_signed_response_alg: 'ES256' }
+
 describe('a client with profile: fapi2', () => {
   let server: FlowServer
   let keys: Awaited<ReturnType<typeof clientKey>>
@@ -34,11 +37,11 @@ describe('a client with profile: fapi2', () => {
       name: id,
       redirectURIs: [addressOf(id)],
       tokenEndpointAuthMethod: 'private_key_jwt',
+      signingAlgorithm: 'ES256',
       jwks,
       ...more,
     })
     server = await startServer({
-      signer: { type: 'local', config: { keysRotationPeriod: '6h', algorithm: 'ES256' } },
       staticClients: [
         entry('bank', keys.jwks, { profile: 'fapi2' }),
         entry('old', rsa.jwks, { profile: 'fapi2' }),
@@ -46,7 +49,7 @@ describe('a client with profile: fapi2', () => {
         { id: 'web', name: 'web', secret: 'web-secret', redirectURIs: [addressOf('web')] },
       ],
     })
-    client = await discover(server, 'bank', oauth.PrivateKeyJwt(keys.signing))
+    client = await discover(server, 'bank', oauth.PrivateKeyJwt(keys.signing), es256)
     DPoP = oauth.getDPoPHandle(client, proofs)
   })
   after(() => server?.[Symbol.asyncDispose]())
@@ -73,7 +76,7 @@ describe('a client with profile: fapi2', () => {
   })
 
   it('signs its requests and gets signed answers, where that is asked for', async () => {
-    const signing = await discover(server, 'signing', oauth.PrivateKeyJwt(keys.signing))
+    const signing = await discover(server, 'signing', oauth.PrivateKeyJwt(keys.signing), es256)
     oauth.useJwtResponseMode(signing)
     const asked = await ask('signing')
     const soon = {

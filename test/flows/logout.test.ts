@@ -224,6 +224,17 @@ describe('back-channel logout', () => {
     assert.equal((await server.userinfo(client.tokens[0]!)).status, 401, 'a logout token is no access token')
   })
 
+  it('signs it with the algorithm of the client', async () => {
+    await using client = await receiver()
+    await using server = await start({ backchannelLogoutURI: client.uri, signingAlgorithm: 'EdDSA' })
+    const { browser, tokens } = await logIn(server)
+    await logoutAt(server, browser, { id_token_hint: tokens.id_token })
+    await client.until(1)
+    const keys = createRemoteJWKSet(new URL(server.url('/keys')))
+    const { protectedHeader } = await jwtVerify(client.tokens[0]!, keys, { audience: web.id, typ: 'logout+jwt' })
+    assert.equal(protectedHeader.alg, 'EdDSA')
+  })
+
   it('tries again when a client does not answer, and not when it refuses', async () => {
     await using broken = await receiver([503])
     await using server = await start({ backchannelLogoutURI: broken.uri })

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { Type } from 'typebox'
 import { connectorTypes } from '../../connectors/index.ts'
 import { configuration } from '../../src/config/keys/index.ts'
-import { localSigner } from '../../src/config/keys/tokens.ts'
+import { localSigner, vaultSigner } from '../../src/config/keys/signer.ts'
 import { compileSchema, schemaFault } from '../../src/lib/schema.ts'
 import { storageTypes } from '../../src/storage/index.ts'
 
@@ -76,7 +76,7 @@ describe('a schema check', () => {
     assert.match(schemaFault({ type: 'strng' })!, /type/)
     assert.match(schemaFault({ type: 'object', properties: 5 } as never)!, /properties must be object/)
     const types = [...Object.values(connectorTypes), ...Object.values(storageTypes)]
-    for (const schema of [configuration, localSigner, ...types.map((type) => type.schema)])
+    for (const schema of [configuration, localSigner, vaultSigner, ...types.map((type) => type.schema)])
       assert.equal(schemaFault(schema), undefined)
   })
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { discoveryDocument, paths } from '../../src/oidc/discovery.ts'
 import type { OidcOptions } from '../../src/oidc/options.ts'
 
-const documentOf = (issuer: string, more: Partial<OidcOptions> = {}, algorithm = 'RS256') =>
+const documentOf = (issuer: string, more: Partial<OidcOptions> = {}, algorithms = ['RS256']) =>
   discoveryDocument(
     {
       issuer,
@@ -11,7 +11,7 @@ const documentOf = (issuer: string, more: Partial<OidcOptions> = {}, algorithm =
       pkce: { enforce: false, methods: ['S256'] },
       ...more,
     } as OidcOptions,
-    algorithm,
+    algorithms,
   ) as Record<string, unknown>
 
 describe('the discovery document', () => {
@@ -34,10 +34,10 @@ describe('the discovery document', () => {
   }
 
   it('promises only what is served', () => {
-    const document = documentOf('https://dex.example/dex', {}, 'ES256')
+    const document = documentOf('https://dex.example/dex', {}, ['ES256', 'EdDSA'])
     assert.deepEqual(document.grant_types_supported, ['authorization_code', 'refresh_token'])
     assert.deepEqual(document.response_types_supported, ['code'])
-    assert.deepEqual(document.id_token_signing_alg_values_supported, ['ES256'])
+    assert.deepEqual(document.id_token_signing_alg_values_supported, ['ES256', 'EdDSA'])
     assert.deepEqual(document.code_challenge_methods_supported, ['S256'])
     assert.deepEqual(document.scopes_supported, ['openid', 'email', 'groups', 'profile', 'offline_access'])
     assert.equal(document.request_parameter_supported, false)
@@ -51,7 +51,7 @@ describe('the discovery document', () => {
   })
 
   it('names the endpoint for pushed requests, signed answers and proofs', () => {
-    const document = documentOf('https://dex.example/dex', {}, 'ES256')
+    const document = documentOf('https://dex.example/dex', {}, ['ES256'])
     assert.equal(document.pushed_authorization_request_endpoint, 'https://dex.example/dex/par')
     assert.deepEqual(document.authorization_signing_alg_values_supported, ['ES256'])
     assert.deepEqual(document.dpop_signing_alg_values_supported, ['PS256', 'ES256', 'Ed25519', 'EdDSA'])

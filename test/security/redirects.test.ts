@@ -53,6 +53,8 @@ const examined: Record<string, string[]> = {
   'GET /device/auth/verify_code': [],
   'GET /device/auth/:connector': [],
   'POST /device/code': [],
+  // Sealed by the page.
+  'POST /': [],
   'GET /logout': ['post_logout_redirect_uri'],
   'POST /logout': ['post_logout_redirect_uri'],
   // Sealed by the page that asks.

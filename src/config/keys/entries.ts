@@ -3,6 +3,7 @@ import { Type } from 'typebox'
 import { listOf, text } from './annotate.ts'
 import { clientAuthentication } from './client-auth.ts'
 import { clientProfile } from './profiles.ts'
+import { signingAlgorithm } from './signer.ts'
 import { CONNECTOR_GRANT_TYPES } from './tokens.ts'
 
 export const client = Type.Object({
@@ -57,6 +58,7 @@ export const client = Type.Object({
       'x-default': 'standalone',
     }),
   ),
+  signingAlgorithm: Type.Optional(signingAlgorithm),
   clientCredentialsClaims: Type.Optional(
     Type.Object(
       { groups: Type.Optional(listOf('Groups in those tokens.')) },

@@ -5,7 +5,8 @@ import { dynamicClients } from './dynamic-clients.ts'
 import { client, connector, mfa, password } from './entries.ts'
 import { frontend, grpc, logger, storage, telemetry, web } from './server.ts'
 import { sessions } from './sessions.ts'
-import { expiry, oauth2, signer } from './tokens.ts'
+import { signer } from './signer.ts'
+import { expiry, oauth2 } from './tokens.ts'
 
 export const configuration = Type.Object({
   issuer: text(

@@ -102,23 +102,3 @@ export const expiry = Type.Object(
   },
   { description: 'Lifetimes. `0` stands for the default.' },
 )
-
-export const signer = Type.Object(
-  {
-    type: Type.Enum(['local', 'vault'], { description: '`local`: keys are made here and kept in the store.' }),
-    config: Type.Optional(
-      Type.Unknown({ description: 'Settings of that signer. `$NAME` and `${NAME}` are taken from the environment.' }),
-    ),
-  },
-  { description: 'Who signs tokens. Absent: a local RS256 key, rotated every six hours.' },
-)
-
-/** `signer.config` of type `local`. */
-export const localSigner = Type.Object({
-  keysRotationPeriod: Type.String({
-    minLength: 1,
-    description: 'How long a key signs before the next one takes over; `6h` without a `signer` block.',
-    'x-type': 'duration',
-  }),
-  algorithm: Type.Optional(Type.Enum(['RS256', 'ES256'], { default: 'RS256', description: 'Algorithm of new keys.' })),
-})

@@ -89,6 +89,7 @@ const readClient = (entry: Entry, pointer: string, reading: Reading): ClientOpti
     ...(entry.backchannelLogoutURI && { backchannelLogoutURI: entry.backchannelLogoutURI }),
     ...(entry.frontchannelLogoutURI && { frontchannelLogoutURI: entry.frontchannelLogoutURI }),
     ...(entry.refreshTokenLifetime === 'session' && { sessionBound: true }),
+    ...(entry.signingAlgorithm && { signingAlgorithm: entry.signingAlgorithm }),
   }
 }
 

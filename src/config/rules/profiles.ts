@@ -1,5 +1,5 @@
 /** What applications ask of themselves: `profile`, `dpop`, pushed and signed requests, resources. */
-import type { ClientOptions } from '../../oidc/options.ts'
+import type { ClientOptions, SignerOptions } from '../../oidc/options.ts'
 import { fapiAlgorithms } from '../../oidc/profile.ts'
 import type { Part, Reading } from '../reading.ts'
 import { child } from '../report.ts'
@@ -89,13 +89,15 @@ const checkFapi = (
   }
 }
 
-/** What FAPI asks of this server as a whole. */
-export const checkFapiServer = (entries: Part<'staticClients'>, algorithm: string, { report }: Reading): void => {
-  for (const [index, entry] of entries.entries()) {
-    if (entry.profile !== 'fapi2' || fapiAlgorithms.has(algorithm)) continue
+/** What FAPI asks of our signatures. */
+export const checkFapiServer = (entries: Part<'staticClients'>, signer: SignerOptions, { report }: Reading): void => {
+  for (const [index, { profile, signingAlgorithm }] of entries.entries()) {
+    // What a key of Vault is for shows when it is asked.
+    const algorithm = signingAlgorithm ?? (signer.type === 'local' ? signer.algorithm : undefined)
+    if (profile !== 'fapi2' || algorithm === undefined || fapiAlgorithms.has(algorithm)) continue
     report.fault(
-      child(child('/staticClients', index), 'profile'),
-      `is fapi2, but its tokens are signed with ${algorithm}: set signer.config.algorithm to ES256`,
+      child(child('/staticClients', index), signingAlgorithm ? 'signingAlgorithm' : 'profile'),
+      `is ${signingAlgorithm ?? 'fapi2'}, but FAPI takes no tokens signed with ${algorithm}: set signingAlgorithm to ES256`,
     )
   }
 }

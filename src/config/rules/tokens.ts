@@ -1,15 +1,12 @@
-/** Grants, lifetimes and signing: `oauth2`, `expiry`, `signer`. */
+/** Grants and lifetimes: `oauth2`, `expiry`. */
 import { nearest } from '../../lib/nearest.ts'
 import type { OidcOptions } from '../../oidc/options.ts'
-import { GRANT_TYPES, localSigner, SERVED_GRANT_TYPES } from '../keys/tokens.ts'
+import { GRANT_TYPES, SERVED_GRANT_TYPES } from '../keys/tokens.ts'
 import type { Part, Reading } from '../reading.ts'
 import { child } from '../report.ts'
-import { readSection } from '../section.ts'
 import { readDuration } from './duration.ts'
 
 const DAY = 86_400
-/** A key needs some time in the published set before it signs. */
-const SHORTEST_ROTATION = 60
 
 export const readOauth2 = (
   oauth2: Part<'oauth2'>,
@@ -68,40 +65,4 @@ export const readExpiry = (
       ...(validIfNotUsedFor !== 0 && { validIfNotUsedFor }),
     },
   }
-}
-
-export const readSigner = (
-  signer: Part<'signer'> | undefined,
-  expiry: Part<'expiry'>,
-  reading: Reading,
-): OidcOptions['signer'] => {
-  const { report } = reading
-  const standard: OidcOptions['signer'] = { algorithm: 'RS256', rotationPeriod: 6 * 3600 }
-  const deprecated = '/expiry/signingKeys'
-  const fromExpiry = readDuration(deprecated, expiry.signingKeys, reading)
-  if (!signer) {
-    if (expiry.signingKeys && !report.broken(deprecated))
-      report.warn(deprecated, 'is deprecated: use signer.config.keysRotationPeriod')
-    return expiry.signingKeys && !report.broken(deprecated)
-      ? { ...standard, rotationPeriod: period(deprecated, fromExpiry, reading) }
-      : standard
-  }
-  if (signer.type !== 'local') return standard
-  if (expiry.signingKeys) report.warn(deprecated, 'is deprecated and has no effect beside a signer block')
-  const config = readSection('/signer/config', localSigner, reading) as
-    | { keysRotationPeriod: string; algorithm?: 'RS256' | 'ES256' }
-    | undefined
-  if (!config) return standard
-  const at = '/signer/config/keysRotationPeriod'
-  const rotation = readDuration(at, config.keysRotationPeriod, reading)
-  return {
-    algorithm: config.algorithm ?? 'RS256',
-    rotationPeriod: report.broken(at) ? standard.rotationPeriod : period(at, rotation, reading),
-  }
-}
-
-const period = (pointer: string, seconds: number, { report }: Reading): number => {
-  if (seconds >= SHORTEST_ROTATION) return seconds
-  report.warn(pointer, `is too short for clients to learn a new key; ${SHORTEST_ROTATION}s is taken`)
-  return SHORTEST_ROTATION
 }

@@ -64,12 +64,13 @@ export function accessTokenOf(provider: Provider, { keys, issued, issuer, client
         jti: state.code && tokenIdOf(state.code, 'access'),
       })
       Object.assign(this, { jti: claims.jti, iat: claims.iat, exp: claims.exp })
+      const { accessToken, signingAlgorithm: algorithm } = client ?? {}
       if (bound) claims.cnf = bound
-      const audience = [this.aud ?? client?.accessToken?.audience ?? []].flat()
+      const audience = [this.aud ?? accessToken?.audience ?? []].flat()
       state.accessToken =
         audience.length > 0
-          ? await keys.sign(forResource(claims, audience, this.clientId!, this.scopes), { typ: 'at+jwt' })
-          : await keys.sign(claims)
+          ? await keys.sign(forResource(claims, audience, this.clientId!, this.scopes), { typ: 'at+jwt', algorithm })
+          : await keys.sign(claims, { algorithm })
       this.emit('issued')
       return state.accessToken
     }

@@ -50,7 +50,7 @@ export function authorizationCodeOf(
     override async save(): Promise<string> {
       const { finished } = currentState()
       if (!finished) throw new Error('a code is made before the person is known')
-      const { login, scopes, sid } = finished
+      const { login, scopes, sid, agent } = finished
       this.scope = scopes.join(' ')
       this.source = {
         kind: 'code',
@@ -58,6 +58,7 @@ export function authorizationCodeOf(
         scopes,
         ...(this.nonce !== undefined && { nonce: this.nonce }),
         ...(sid !== undefined && { sid }),
+        ...(agent !== undefined && { origin: { agent } }),
       }
       return super.save()
     }

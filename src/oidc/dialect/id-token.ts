@@ -30,11 +30,12 @@ export function idTokenOf(provider: Provider, { keys, issuer, clients, lifetime 
         jti: spent && tokenIdOf(spent, 'id'),
       })
       await keys.ready()
-      if (accessToken !== undefined) claims.at_hash = keys.halfHash(accessToken)
+      const algorithm = clients.get(this.client.clientId)?.signingAlgorithm
+      if (accessToken !== undefined) claims.at_hash = keys.halfHash(accessToken, algorithm)
       const { code, device_code: deviceCode } = this.ctx.oidc.params ?? {}
       const redeemed = code ?? deviceCode
-      if (typeof redeemed === 'string') claims.c_hash = keys.halfHash(redeemed)
-      return keys.sign(claims)
+      if (typeof redeemed === 'string') claims.c_hash = keys.halfHash(redeemed, algorithm)
+      return keys.sign(claims, { algorithm })
     }
 
     /** For `id_token_hint`, which may have expired. */

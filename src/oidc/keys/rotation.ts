@@ -1,18 +1,17 @@
 /** Makes, rotates and drops keys when it is time. Every replica does this; who loses a race takes the winner's keys. */
 import type { Logger } from '../../lib/logger.ts'
 import type { Audit } from '../../telemetry/audit.ts'
-import type { SigningAlgorithm } from './algorithms.ts'
+import type { LocalAlgorithm } from './algorithms.ts'
 import {
-  begin,
+  apply,
   type KeyEntry,
-  keyThat,
   type NewKey,
+  nextDue,
   nextRotation,
-  prepare,
-  rotate,
+  replacing,
   type SigningKeyOptions,
+  type Step,
   whatIsDue,
-  withoutOver,
 } from './life.ts'
 import { openQueue } from './queue.ts'
 import type { KeyStore, StoredKeys } from './store.ts'
@@ -22,7 +21,7 @@ const pause = { longest: 30, shortest: 1, afterFailure: 5 } as const
 
 export interface RotationContext {
   store: KeyStore
-  make(algorithm: SigningAlgorithm): Promise<NewKey>
+  make(algorithm: LocalAlgorithm): Promise<NewKey>
   /** The public half of a key, sealed. */
   publicOf(key: KeyEntry): string
   options: SigningKeyOptions
@@ -44,19 +43,20 @@ export function startRotation(context: RotationContext): Rotation {
   const inTurn = openQueue()
   let closed = false
   let timer: NodeJS.Timeout | undefined
-  /** The signing key during whose reign we have replaced a next key of another algorithm. */
-  let insisted: string | undefined
 
   async function look() {
     let wait: number = pause.afterFailure
     try {
-      let due = 0
+      let due: number | undefined
       while (!closed) {
         const stored = await store.read()
-        due = nextRotation(stored.keys, options)
-        if (!(await step(stored))) break
+        due = nextDue(stored.keys, options)
+        const step = whatIsDue(stored.keys, options, seconds())
+        if (!step) break
+        // Done or lost to another replica: the list has changed.
+        await take(step, stored)
       }
-      wait = Math.min(pause.longest, Math.max(pause.shortest, due - seconds()))
+      wait = Math.min(pause.longest, Math.max(pause.shortest, (due ?? 0) - seconds()))
     } catch (error) {
       log.error('signing keys could not be kept up', { error })
     }
@@ -65,57 +65,41 @@ export function startRotation(context: RotationContext): Rotation {
     timer.unref()
   }
 
-  /** Does one thing that is due, if any; afterwards, done or lost to another replica, the list has changed. */
-  async function step(stored: StoredKeys): Promise<boolean> {
-    const { keys } = stored
-    const signing = keyThat('signing', keys)
-    // Once a reign, or two replicas with different configurations would replace each other's key for ever.
-    const due = whatIsDue(keys, options, seconds(), insisted !== signing?.kid)
-    if (due === 'begin') {
-      const first = begin(keys, await make(options.algorithm), seconds())
-      if (await store.write(first, stored)) tell(first, 'missing signing key')
-    } else if (due === 'prepare') {
-      const prepared = prepare(keys, await make(options.algorithm), seconds())
-      if (await store.write(prepared, stored)) insisted = signing?.kid
-    } else if (due === 'rotate') {
-      await succeed(stored, 'expired')
-    } else if (due === 'drop') {
-      await store.write(withoutOver(keys, seconds()), stored)
-    }
-    return due !== undefined
-  }
-
-  /** Lets the next key sign; false when another replica has changed the list meanwhile. */
-  async function succeed(stored: StoredKeys, reason: string): Promise<boolean> {
-    const signing = keyThat('signing', stored.keys)!
-    const next = keyThat('next', stored.keys)!
-    const fresh = await make(options.algorithm)
-    const rotated = rotate(stored.keys, { signing, next, retired: publicOf(signing), fresh }, options, seconds())
-    const won = await store.write(rotated, stored)
-    if (won) tell(rotated, reason)
+  /** False when another replica has changed the list meanwhile. */
+  async function take(step: Step, stored: StoredKeys, reason = step.reason): Promise<boolean> {
+    const wanted = step.moves.flatMap((move) => (move.do === 'make' ? [move.algorithm] : []))
+    const made = await Promise.all(wanted.map(make))
+    const keys = apply(stored.keys, step, { made, publicOf }, options, seconds())
+    const won = await store.write(keys, stored)
+    if (won && reason !== undefined) tell(stored.keys, keys, reason)
     return won
   }
 
   async function rotateNow(reason: string) {
-    let from: string | undefined
+    let from: Set<string> | undefined
     for (;;) {
       const stored = await store.read()
-      const signing = keyThat('signing', stored.keys)
-      if (!signing || !keyThat('next', stored.keys)) {
-        await step(stored)
+      const missing = whatIsDue(stored.keys, options, Number.NEGATIVE_INFINITY)
+      if (missing) {
+        await take(missing, stored)
         continue
       }
-      from ??= signing.kid
-      if (signing.kid !== from) return log.debug('keys already rotated by another server instance', { reason })
-      if (await succeed(stored, reason)) return
+      from ??= new Set(stored.keys.flatMap(({ state, kid }) => (state === 'signing' ? [kid] : [])))
+      const steps = replacing(from, stored.keys, options)
+      if (steps.length === 0) return log.debug('keys already rotated by another server instance', { reason })
+      if (await take(together(steps), stored, reason)) return
     }
   }
 
-  /** Says it in Dex's words. */
-  function tell(keys: readonly KeyEntry[], reason: string) {
+  /** Says it in Dex's words, and of each key that begins to sign to the auditor. */
+  function tell(before: readonly KeyEntry[], keys: readonly KeyEntry[], reason: string) {
     const next = new Date(nextRotation(keys, options) * 1000)
     log.info('keys rotated', { reason, next_rotation: next })
-    audit({ type: 'keys_rotated', key_id: keyThat('signing', keys)!.kid, reason, next_rotation: next.toISOString() })
+    const signed = new Set(before.filter(({ state }) => state === 'signing').map(({ kid }) => kid))
+    for (const { kid, state } of keys) {
+      if (state !== 'signing' || signed.has(kid)) continue
+      audit({ type: 'keys_rotated', key_id: kid, reason, next_rotation: next.toISOString() })
+    }
   }
 
   void inTurn(look)
@@ -127,4 +111,10 @@ export function startRotation(context: RotationContext): Rotation {
       await inTurn(async () => {})
     },
   }
+}
+
+/** Steps of different chains as one. */
+function together(steps: readonly Step[]): Step {
+  const first = steps.find((step) => step.first !== undefined)?.first
+  return { moves: steps.flatMap(({ moves }) => moves), ...(first !== undefined && { first }) }
 }

@@ -2,8 +2,9 @@
 import { createPrivateKey, createPublicKey, type JsonWebKey, type KeyObject, randomBytes } from 'node:crypto'
 import type { Json } from '../../lib/json.ts'
 import type { Sealer } from '../../storage/seal.ts'
-import { algorithms, type SigningAlgorithm } from './algorithms.ts'
-import type { NewKey } from './life.ts'
+import { generateKey, type LocalAlgorithm, type SigningAlgorithm } from './algorithms.ts'
+import type { KeyEntry, NewKey } from './life.ts'
+import { keysRecord } from './store.ts'
 
 export interface OpenKey {
   kid: string
@@ -16,9 +17,9 @@ export interface OpenKey {
 }
 
 /** Makes a key and seals it. */
-export async function makeKey(algorithm: SigningAlgorithm, sealer: Sealer): Promise<NewKey> {
+export async function makeKey(algorithm: LocalAlgorithm, sealer: Sealer): Promise<NewKey> {
   const kid = randomBytes(20).toString('hex')
-  const { privateKey } = await algorithms[algorithm].generate()
+  const { privateKey } = await generateKey(algorithm)
   return { kid, algorithm, sealed: seal({ kid, algorithm }, privateKey, sealer) }
 }
 
@@ -34,15 +35,16 @@ export function openKey({ kid, algorithm, sealed }: NewKey, sealer: Sealer): Ope
         'Start with the sealing key that the store was written with.',
     )
   const input = { key: jwk, format: 'jwk' } as const
-  if (jwk.d === undefined) return withPublic(createPublicKey(input))
+  if (jwk.d === undefined) return publishedKey(kid, algorithm, createPublicKey(input))
   const privateKey = createPrivateKey(input)
-  return { ...withPublic(createPublicKey(privateKey)), privateKey }
+  return { ...publishedKey(kid, algorithm, createPublicKey(privateKey)), privateKey }
+}
 
-  function withPublic(publicKey: KeyObject): OpenKey {
-    const { kty, crv, ...values } = publicKey.export({ format: 'jwk' }) as Record<string, string>
-    const jwk = { use: 'sig', kty: kty!, kid, ...(crv && { crv }), alg: algorithm, ...values }
-    return { kid, algorithm, publicKey, jwk }
-  }
+/** A key of which only the public half is known. */
+export function publishedKey(kid: string, algorithm: SigningAlgorithm, publicKey: KeyObject): OpenKey {
+  const { kty, crv, ...values } = publicKey.export({ format: 'jwk' }) as Record<string, string>
+  const jwk = { use: 'sig', kty: kty!, kid, ...(crv && { crv }), alg: algorithm, ...values }
+  return { kid, algorithm, publicKey, jwk }
 }
 
 /** Seals the public half alone, for a key that signs no more. */
@@ -50,11 +52,18 @@ export function sealPublic(key: OpenKey, sealer: Sealer): string {
   return seal(key, key.publicKey, sealer)
 }
 
-function seal({ kid, algorithm }: Omit<NewKey, 'sealed'>, key: KeyObject, sealer: Sealer): string {
-  return sealer.seal({ ...(key.export({ format: 'jwk' }) as Record<string, Json>), alg: algorithm }, purposeOf(kid))
+/** For the store's list of keys: seals each of them anew. */
+export function resealSigningKeys(kind: string, body: Json, again: (text: string, purpose: string) => string): Json {
+  if (kind !== keysRecord.kind) return body
+  const { keys } = body as { keys: KeyEntry[] }
+  return { keys: keys.map((key) => ({ ...key, sealed: again(key.sealed, purposeOf(key.kid)) })) }
 }
 
 /** Bound into the seal, so that no key can be put in the place of another. */
 function purposeOf(kid: string): string {
   return `signing key ${kid}`
+}
+
+function seal({ kid, algorithm }: Pick<OpenKey, 'kid' | 'algorithm'>, key: KeyObject, sealer: Sealer): string {
+  return sealer.seal({ ...(key.export({ format: 'jwk' }) as Record<string, Json>), alg: algorithm }, purposeOf(kid))
 }

@@ -5,6 +5,13 @@ import type { OpenKey } from './sealed-key.ts'
 
 export type Claims = Record<string, unknown>
 
+/** What is signed: header and claims in base64url. */
+export const tokenText = (
+  { algorithm, kid }: Pick<OpenKey, 'algorithm' | 'kid'>,
+  claims: object,
+  typ?: string,
+): string => `${encode({ alg: algorithm, kid, typ })}.${encode(claims)}`
+
 export type Signer = (claims: object, typ?: string) => Promise<string>
 
 /** A signature of ECDSA as JWS wants it: both numbers at full length (RFC 7518, 3.4). Other algorithms pass over it. */
@@ -69,6 +76,13 @@ export function claimsOf(token: ParsedToken, { algorithm, publicKey }: OpenKey):
   const key = { key: publicKey, dsaEncoding } as const
   if (!verify(algorithms[algorithm].digest, Buffer.from(token.text), key, signature)) return undefined
   return decode(token.payload)
+}
+
+/** As `claimsOf`, of a token that somebody brings to us. */
+export function claimsBrought(token: ParsedToken, key: OpenKey): Claims | undefined {
+  const claims = claimsOf(token, key)
+  // A logout token says something of its sender to one client, and nothing of who brings it.
+  return claims?.events === undefined ? claims : undefined
 }
 
 function encode(value: object): string {

@@ -27,7 +27,7 @@ export interface ClientError {
 
 function membersOf(
   ctx: Context,
-  { issuer, keys }: Services,
+  { issuer, keys, clients }: Services,
   { clientId, mode, state }: Return,
   { error, description }: ClientError,
 ): Promise<Record<string, string>> {
@@ -37,7 +37,7 @@ function membersOf(
     ...(state !== undefined && { state }),
     iss: issuer,
   }
-  return packed(mode, members, clientId, { keys, issuer })
+  return packed(mode, members, clientId, { keys, issuer, clients })
 }
 
 /** Sends the browser to the client with an error. */

@@ -1,9 +1,7 @@
-/** Endpoints for programs that the engine does not serve here: userinfo, health; and the home page. */
+/** Endpoints for programs that the engine does not serve here: userinfo and health. */
 import type { Context, Next } from 'koa'
 import { thumbprintOf } from '../../oidc/certificates.ts'
-import { paths } from '../../oidc/discovery.ts'
 import { stateOf } from '../../oidc/state.ts'
-import { sendPage } from '../answer.ts'
 import type { Services } from '../services.ts'
 
 /**
@@ -59,10 +57,4 @@ export const health =
     await driver.ready()
     ctx.type = 'text/plain; charset=utf-8'
     ctx.body = 'Health check passed'
-  }
-
-export const home =
-  ({ issuer, pages }: Services) =>
-  async (ctx: Context) => {
-    sendPage(ctx, pages.home({ issuer, discoveryUrl: `${issuer.replace(/\/$/, '')}${paths.discovery}` }))
   }

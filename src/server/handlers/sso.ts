@@ -44,6 +44,9 @@ export async function connectorOfSession(
   return session && usable.find(({ id }) => id === session.login.connectorId)
 }
 
+/** Letters of a `User-Agent` that are kept. */
+const longestAgent = 300
+
 /**
  * At the end of a login: begins the session, or goes on with the one that the login comes from.
  * @returns the login as the tokens get it, and `sid`; without sessions the login as it is
@@ -54,11 +57,13 @@ export async function openSession(
   services: Services,
   stash: Stash,
   login: Login,
-): Promise<{ login: Login; sid?: string }> {
+): Promise<{ login: Login; sid?: string; agent?: string }> {
   const { sessions, ender, connectorData, connectors, oidc, now } = services
   if (!sessions) return { login }
   const jar = jarOf(ctx)
   const { clientId, sessionId, scopes } = stash
+  const agent = ctx.get('User-Agent').slice(0, longestAgent)
+  const known = agent === '' ? {} : { agent }
   if (sessionId !== undefined) {
     const session = await sessions.load(jar)
     if (session?.id !== sessionId) {
@@ -67,7 +72,7 @@ export async function openSession(
       })
     }
     await sessions.join(session, clientId, jar)
-    return { login: session.login, sid: session.id }
+    return { login: session.login, sid: session.id, ...known }
   }
   const { unit } = stateOf(ctx)
   const { absoluteLifetime, rememberByDefault } = sessions.options
@@ -86,8 +91,8 @@ export async function openSession(
     asked: askedOf(connector, scopes, true),
     remember: stash.remember ?? rememberByDefault,
     clientId,
-    agent: ctx.get('User-Agent').slice(0, 300) || undefined,
+    ...known,
   })
   if (replaced) await ender.end(replaced, 'replaced')
-  return { login: shared, sid: session.id }
+  return { login: shared, sid: session.id, ...known }
 }

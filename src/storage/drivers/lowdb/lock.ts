@@ -4,6 +4,7 @@ import { open, readFile, readlink, rm, stat, utimes } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { setTimeout as pauseFor } from 'node:timers/promises'
 import { promisify } from 'node:util'
+import { StoreInUse } from '../../contract.ts'
 
 /** Who holds a lock. A pid alone says little: it is given again, and in a container it is always 1. */
 export interface Holder {
@@ -161,7 +162,7 @@ function parseHolder(text: string): Holder | undefined {
 function inUse(file: string, path: string, text: string): Error {
   const other = parseHolder(text)
   const who = other ? `process ${other.pid} on ${other.host}` : 'another process'
-  return new Error(
+  return new StoreInUse(
     `storage: the file ${file} is in use by ${who}, and two processes cannot share it. ` +
       `Stop that process, or give this one a file of its own. (The lock is ${path}.)`,
   )
