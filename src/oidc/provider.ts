@@ -1,7 +1,7 @@
 /** The engine, configured: oidc-provider behind Dex's paths, with our dialect, storing through the unit of the request. */
 import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import type { Middleware } from 'koa'
-import { type Configuration, errors, interactionPolicy, type KoaContextWithOIDC, Provider } from 'oidc-provider'
+import { type Configuration, errors, type KoaContextWithOIDC, Provider } from 'oidc-provider'
 import type { Logger } from '../lib/logger.ts'
 import type { ConnectorData } from '../login/connector-data.ts'
 import type { Connectors } from '../login/connectors.ts'
@@ -23,8 +23,9 @@ import type { SigningKeys } from './keys.ts'
 import type { OidcOptions } from './options.ts'
 import { isFapi } from './profile.ts'
 import { profileAlgorithms, profileFeatures } from './profile-settings.ts'
+import { prompts } from './prompts.ts'
 import { LoginEnded, Outage, refreshSource } from './refresh.ts'
-import { noteRefusals, resolvedCheck } from './resolve.ts'
+import { noteRefusals } from './resolve.ts'
 import { registerResponseModes } from './response-modes.ts'
 import { listedScopes, peerOf } from './scopes.ts'
 import { currentState, type GrantSource, stateOf } from './state.ts'
@@ -69,8 +70,6 @@ export interface Answers {
   /** An error without an address to return to. */
   fail(ctx: KoaContextWithOIDC, error: Error & { error_description?: string | undefined }): void
 }
-
-const { Check, Prompt } = interactionPolicy
 
 export function openProvider(context: ProviderContext): OpenedProvider {
   const { options, clients, connectors, keys, answers, log } = context
@@ -200,17 +199,6 @@ function configurationOf(context: ProviderContext): Configuration {
     )
   }
 }
-
-/** A safeguard: nobody gets here whose login has not ended, since pages of ours come first. Who asks for a prompt is heard there. */
-const prompts = () => [
-  new Prompt(
-    { name: 'login', requestable: true },
-    resolvedCheck(),
-    new Check('no_session', 'the end-user has to log in', 'login_required', (ctx) => !ctx.oidc.session?.accountId),
-  ),
-  new Prompt({ name: 'consent', requestable: true }),
-  new Prompt({ name: 'select_account', requestable: true }),
-]
 
 /** A grant of this request alone; its id ties the code to the tokens that come of it. */
 async function grantFor(ctx: KoaContextWithOIDC) {

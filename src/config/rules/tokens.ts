@@ -21,7 +21,7 @@ export const readOauth2 = (
   }
   return {
     grantTypes: readGrantTypes(oauth2.grantTypes ?? [], report),
-    dpop: { requireNonce: oauth2.dpop?.requireNonce ?? false },
+    ...(oauth2.dpop?.requireNonce && { dpop: { requireNonce: true } }),
     pkce: { enforce: oauth2.pkce?.enforce ?? false, methods: methods.length > 0 ? [...new Set(methods)] : ['S256'] },
   }
 }
