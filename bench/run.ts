@@ -53,9 +53,14 @@ async function measure(program: Program, upstream: string, results: Results): Pr
     const first = scenarios[0]!
     add('cold', await drive(server, await prepare(first, server, LANES), COLD))
     for (const scenario of scenarios) {
-      const operations = await prepare(scenario, server, LANES)
-      await drive(server, operations, Math.ceil(scenario.warmUp * scale))
-      add(scenario.key, await drive(server, operations, OPERATIONS * (scenario.factor ?? 1)))
+      try {
+        const operations = await prepare(scenario, server, LANES)
+        await drive(server, operations, Math.ceil(scenario.warmUp * scale))
+        add(scenario.key, await drive(server, operations, OPERATIONS * (scenario.factor ?? 1)))
+      } catch (error) {
+        if (!scenario.optional || program === ours) throw error
+        console.error(`${program.name} has no ${scenario.title}: ${String(error).split('\n')[0]}`)
+      }
     }
     results.addMemory(program.name, server.memory())
   } finally {

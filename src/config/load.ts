@@ -14,6 +14,7 @@ import { readClients } from './rules/clients.ts'
 import { misplacedConnectorKey, readConnectors } from './rules/connectors.ts'
 import { readDynamicClients } from './rules/dynamic-clients.ts'
 import { readFrontend } from './rules/frontend.ts'
+import { readGrants } from './rules/grants.ts'
 import { checkIssuer } from './rules/issuer.ts'
 import { checkGrpc, type Flags, readTelemetry, readWeb } from './rules/listeners.ts'
 import { readLogger } from './rules/logging.ts'
@@ -22,7 +23,7 @@ import { checkFapiServer } from './rules/profiles.ts'
 import { readSessions } from './rules/sessions.ts'
 import { checkClientAlgorithms, readSigner } from './rules/signer.ts'
 import { readStorage } from './rules/storage.ts'
-import { readExpiry, readOauth2 } from './rules/tokens.ts'
+import { readExpiry, readPkce } from './rules/tokens.ts'
 import { reportProblem } from './section.ts'
 import type { Settings } from './settings.ts'
 import { shape } from './shape.ts'
@@ -177,7 +178,13 @@ const settle = async (understood: Understood, options: LoadOptions, reading: Rea
       clients,
       ...(dynamicClients && { dynamicClients }),
       ...(web.clientCertificates?.address !== undefined && { certificateAddress: web.clientCertificates.address }),
-      ...readOauth2(understood.oauth2 ?? {}, reading),
+      ...readGrants(
+        understood.oauth2 ?? {},
+        connectors.map(({ id }) => id),
+        reading,
+      ),
+      ...readPkce(understood.oauth2 ?? {}, reading),
+      ...(understood.oauth2?.dpop?.requireNonce && { dpop: { requireNonce: true } }),
       ...readExpiry(expiry, reading),
       ...(sessions && { sessions: true }),
       signer,
@@ -200,9 +207,6 @@ const checkSwitches = ({ report, env }: Reading): void => {
     if (invalid !== undefined)
       report.environment(name, `must be true or false; ${on} is taken instead of "${invalid}"`, 'warning')
   }
-  const credentials = 'DEX_CLIENT_CREDENTIAL_GRANT_ENABLED_BY_DEFAULT'
-  if (readSwitch(credentials, env).on)
-    report.environment(credentials, 'has no effect: that grant is not built yet', 'warning')
 }
 
 /** What is a fault and what a warning, in the order of the file. */

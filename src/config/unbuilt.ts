@@ -20,21 +20,6 @@ export const unbuilt: readonly Unbuilt[] = [
     sentence: `${LATER} (second factors): remove the block only if logins without a second factor are acceptable`,
     when: (value) => Object.values(value as object).some(isFilled),
   },
-  {
-    path: 'oauth2.responseTypes[]',
-    sentence: `${LATER} (implicit and hybrid flow): clients can use the response type "code" with PKCE`,
-    when: (value) => value !== 'code' && value !== '',
-  },
-  {
-    path: 'oauth2.passwordConnector',
-    sentence: `${LATER} (password grant): clients can use the device grant or a browser`,
-  },
-  {
-    path: 'oauth2.grantTypes[]',
-    sentence: `${LATER} (client credentials grant)`,
-    when: (value) => value === 'client_credentials',
-  },
-  { path: 'staticClients[].clientCredentialsClaims', sentence: `${LATER} (client credentials grant)` },
   { path: 'staticClients[].mfaChain', sentence: `${LATER} (second factors)` },
 ]
 

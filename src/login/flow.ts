@@ -16,6 +16,9 @@ import { asFailure, failureTable } from './failures.ts'
 import { type Login, personOf } from './identity.ts'
 import type { Stash } from './stash.ts'
 
+/** Who logs in where, and for what. */
+export type LoginRequest = Pick<Stash, 'connectorId' | 'clientId' | 'scopes'>
+
 export interface LoginFlow {
   /**
    * Where the browser goes to log in: an address of the upstream, or of ours for a password form or a POST.
@@ -26,7 +29,7 @@ export interface LoginFlow {
   /** The browser came back from the upstream. @throws ConnectorFailure */
   finish(stash: Stash, arrival: Pick<Arrival, 'params' | 'headers'>): Promise<Login>
   /** A name and a password were typed. `undefined`: they are wrong. @throws ConnectorFailure */
-  password(stash: Stash, username: string, password: string): Promise<Login | undefined>
+  password(request: LoginRequest, username: string, password: string): Promise<Login | undefined>
 }
 
 export interface LoginFlowContext {
@@ -62,11 +65,10 @@ export function openLoginFlow(context: LoginFlowContext): LoginFlow {
   const callbackUrl = () => new URL(`${issuer.replace(/\/$/, '')}/callback`)
 
   /** Accounts for a failure in every place that a login can fail in, and lets it go on. */
-  const failed = (error: unknown, stash: Stash, user?: string): never => {
+  const failed = (error: unknown, { connectorId, clientId }: LoginRequest, user?: string): never => {
     const known = asFailure(error)
     const reason = known?.code ?? 'server_error'
     const type = known && failureTable[known.code].client === 'access_denied' ? 'login_refused' : 'login_failed'
-    const { connectorId, clientId } = stash
     audit({ type, connector_id: connectorId, client_id: clientId, reason, ...(user !== undefined && { user }) })
     metrics.login(connectorId, reason)
     throw error
@@ -78,9 +80,12 @@ export function openLoginFlow(context: LoginFlowContext): LoginFlow {
     return connector.open()
   }
 
-  const succeeded = async (stash: Stash, connector: Connector, identity: Login['identity']): Promise<Login> => {
+  const succeeded = async (
+    { connectorId, clientId, scopes }: LoginRequest,
+    connector: Connector,
+    identity: Login['identity'],
+  ): Promise<Login> => {
     const { connectorData: data, ...known } = identity
-    const { connectorId, clientId, scopes } = stash
     const kept =
       data === undefined
         ? {}
@@ -137,16 +142,16 @@ export function openLoginFlow(context: LoginFlowContext): LoginFlow {
       }
     },
 
-    async password(stash, username, password) {
+    async password(request, username, password) {
       try {
-        const connector = await opened(stash.connectorId)
+        const connector = await opened(request.connectorId)
         if (connector.style !== 'password') throw failure('login_refused', 'this connector takes no password')
-        const identity = await connector.login(username, password, askedOf(connector, stash.scopes, sessions))
-        if (identity) return await succeeded(stash, connector, identity)
+        const identity = await connector.login(username, password, askedOf(connector, request.scopes, sessions))
+        if (identity) return await succeeded(request, connector, identity)
       } catch (error) {
-        return failed(error, stash, username)
+        return failed(error, request, username)
       }
-      const { connectorId, clientId } = stash
+      const { connectorId, clientId } = request
       log.info('failed login attempt: Invalid credentials.', { user: username })
       audit({
         type: 'login_refused',

@@ -5,8 +5,17 @@
 import { hash } from 'node:crypto'
 import type { Clients } from './clients.ts'
 import type { ClientOptions, OidcOptions } from './options.ts'
-import { isFapi, mustPush, mustSign } from './profile.ts'
+import { isFapi } from './profile.ts'
+import { profileFault, resourceFault } from './profile-faults.ts'
 import { outOfBand, redirectAllowed } from './redirects.ts'
+import {
+  bringsCode,
+  bringsIdToken,
+  bringsTokens,
+  grantTypeOf,
+  servedResponseTypes,
+  spelledOut,
+} from './response-types.ts'
 import { scopeFaults, splitScopes } from './scopes.ts'
 
 export type AuthorizationParams = Record<string, string>
@@ -30,6 +39,8 @@ export type Mode = (typeof modes)[keyof typeof modes]
 export interface AcceptedRequest {
   client: ClientOptions
   redirectUri: string
+  /** What connectors have to allow. */
+  grantType: string
   /** As the client asked for them. */
   scopes: string[]
   /** For the engine. */
@@ -62,12 +73,13 @@ export type Judgement =
   | ({ accepted: true } & AcceptedRequest)
   /** Nowhere to return to: a page. */
   | { accepted: false; status: number; message: string; next: string }
-  /** The client is told (RFC 6749, 4.1.2.1). */
+  /** The client is told (RFC 6749, 4.1.2.1 and 4.2.2.1). */
   | ({ accepted: false; error: string; description: string } & ErrorReturn)
 
 export interface JudgeContext {
   clients: Clients
   pkce: OidcOptions['pkce']
+  responseTypes: OidcOptions['responseTypes']
   /** `sub` of a token of ours that may serve as `id_token_hint`; it may have expired. */
   hintedSubject(token: string): Promise<string | undefined>
   /** How the request came, if not in its address: pushed, or as a signed object that the engine has opened. */
@@ -98,10 +110,11 @@ export async function judgeAuthorization(
   if (repeated.includes('redirect_uri') || !redirectAllowed(client, redirectUri)) {
     return page(unregistered(client, redirectUri))
   }
+  const { response_mode: _, ...others } = params
   const returnTo = {
     clientId: client.id,
     redirectUri,
-    mode: modeOf(repeated.includes('response_mode') ? {} : params, redirectUri),
+    mode: modeOf(repeated.includes('response_mode') ? others : params, redirectUri),
     state: repeated.includes('state') ? undefined : params.state,
   }
   const refused = ([error, description]: Fault): Judgement => ({ accepted: false, ...returnTo, error, description })
@@ -114,11 +127,12 @@ export async function judgeAuthorization(
   return accept(params, client, returnTo, resources, hintedSubject)
 }
 
-type Fault = [error: string, description: string]
+/** Told to the client (RFC 6749, 4.1.2.1). */
+export type Fault = [error: string, description: string]
 
 const page = (message: string): Judgement => ({ accepted: false, status: 400, message, next: askDeveloper })
 const dupes = (names: string[]): Fault => ['invalid_request', `${names.join(', ')} must not be sent twice`]
-const clip = (text: string): string => (text.length > 100 ? `${text.slice(0, 100)}…` : text)
+export const clip = (text: string): string => (text.length > 100 ? `${text.slice(0, 100)}…` : text)
 
 function unregistered(client: ClientOptions, redirectUri: string): string {
   if (redirectUri === '') return `Unregistered redirect_uri: the application "${client.name}" sent none.`
@@ -134,42 +148,18 @@ function faultOf(params: AuthorizationParams, client: ClientOptions, context: Ju
   if (params.request !== undefined) return ['request_not_supported', 'request objects are not supported']
   if (params.request_uri !== undefined) return ['request_uri_not_supported', 'request_uri is not supported']
   return (
-    profileFault(params, client, context) ??
+    profileFault(params, client, context.via) ??
     challengeFault(params, client, context.pkce) ??
     scopeFault(params, client, context) ??
-    responseTypeFault(params) ??
+    responseTypeFault(params, context) ??
     promptFault(params)
   )
 }
 
-/** What the client asks of its own requests. */
-function profileFault(params: AuthorizationParams, client: ClientOptions, { via }: JudgeContext): Fault | undefined {
-  if (via !== 'pushed' && mustPush(client)) {
-    return ['invalid_request', 'this client has to push its authorization requests (RFC 9126)']
-  }
-  if (via === undefined && mustSign(client)) {
-    return [
-      'invalid_request',
-      'this client has to send its authorization requests as a signed request object (RFC 9101)',
-    ]
-  }
-  if (isFapi(client) && params.code_challenge !== undefined && params.code_challenge_method !== 'S256') {
-    return ['invalid_request', 'code_challenge_method must be S256']
-  }
-  if (params.dpop_jkt !== undefined && !/^[\w-]{43}$/.test(params.dpop_jkt)) {
-    return ['invalid_request', 'dpop_jkt must be the SHA-256 thumbprint of a key (RFC 9449, 10)']
-  }
-  return undefined
-}
-
-/** A client for which no resource is configured is served as Dex does, which knows none. */
-function resourceFault(resources: readonly string[], { resources: allowed = [] }: ClientOptions): Fault | undefined {
-  if (allowed.length === 0) return undefined
-  const other = resources.find((resource) => !allowed.includes(resource))
-  return other === undefined ? undefined : ['invalid_target', `this client may not ask for the resource ${clip(other)}`]
-}
-
-/** RFC 7636, 4.4.1; public clients always need it (RFC 9700, 2.1.1). */
+/**
+ * RFC 7636, 4.4.1; public clients always need it (RFC 9700, 2.1.1). What brings no code has nothing that a challenge would
+ * protect.
+ */
 function challengeFault(
   params: AuthorizationParams,
   client: ClientOptions,
@@ -178,7 +168,9 @@ function challengeFault(
   const { code_challenge: challenge, code_challenge_method: method } = params
   if (challenge === undefined) {
     if (method !== undefined) return ['invalid_request', 'code_challenge_method without code_challenge']
-    if (needsChallenge(client, pkce)) return ['invalid_request', 'PKCE is required: code_challenge must be sent']
+    const withoutCode = params.response_type !== undefined && !bringsCode(spelledOut(params.response_type))
+    if (needsChallenge(client, pkce) && !withoutCode)
+      return ['invalid_request', 'PKCE is required: code_challenge must be sent']
     return undefined
   }
   if (!pkce.methods.includes((method ?? 'plain') as 'S256')) {
@@ -202,12 +194,26 @@ function scopeFault(params: AuthorizationParams, client: ClientOptions, { client
   return undefined
 }
 
-function responseTypeFault({ response_type: type }: AuthorizationParams): Fault | undefined {
+function responseTypeFault(
+  { response_type: type, response_mode: mode, redirect_uri: redirectUri, nonce }: AuthorizationParams,
+  { responseTypes }: JudgeContext,
+): Fault | undefined {
   if (type === undefined) return ['invalid_request', 'No response_type provided']
-  const words = [...new Set(type.split(/\s+/))]
-  return words.length === 1 && words[0] === 'code'
-    ? undefined
-    : ['unsupported_response_type', 'the only response type here is "code"']
+  const asked = spelledOut(type)
+  const served = servedResponseTypes(responseTypes)
+  if (!served.includes(asked)) {
+    const listed = served.map((each) => `"${each}"`).join(', ')
+    return ['unsupported_response_type', `the response types here are ${listed || 'none'}`]
+  }
+  if (!bringsTokens(asked)) return undefined
+  if (redirectUri === outOfBand) return ['invalid_request', 'out of band shows a code and nothing else']
+  // OAuth 2.0 Multiple Response Types, 5: queries are logged, and sent on as referrer.
+  if (mode === 'query') return ['invalid_request', 'tokens come by response_mode fragment or form_post, not query']
+  // OpenID Connect Core, 3.2.2.1 and 3.3.2.11: it binds the ID token to this request.
+  if (nonce === undefined && bringsIdToken(asked)) {
+    return ['invalid_request', `response_type "${asked}" requires a nonce`]
+  }
+  return undefined
 }
 
 const prompts: ReadonlySet<string> = new Set<Prompt>(['none', 'login', 'consent', 'select_account'])
@@ -225,19 +231,23 @@ function promptFault(params: AuthorizationParams): Fault | undefined {
   return maxAge === undefined || /^\d{1,15}$/.test(maxAge) ? undefined : ['invalid_request', 'Invalid max_age value']
 }
 
-/** A mode that is not known is passed over, as in Dex. */
+/**
+ * A mode that is not known is passed over, as in Dex. What brings tokens, or would, is answered in the fragment, errors as
+ * well (OAuth 2.0 Multiple Response Types, 5; JARM, 2.3).
+ */
 export function modeOf(
   { response_mode: mode, response_type: type = '' }: AuthorizationParams,
   redirectUri: string,
 ): Mode {
   if (redirectUri === outOfBand) return modes.outOfBand
   if (mode === 'form_post') return modes.formPost
-  // Tokens never stand in a query (JARM, 2.3.4).
-  if (mode === 'jwt') return /token/.test(type) ? modes.fragmentJwt : modes.queryJwt
-  if (mode === 'query.jwt') return modes.queryJwt
-  if (mode === 'fragment.jwt') return modes.fragmentJwt
   if (mode === 'form_post.jwt') return modes.formPostJwt
-  return mode === 'fragment' ? modes.fragment : modes.query
+  const [place, form] = mode === 'jwt' ? [undefined, 'jwt'] : (mode ?? '').split('.')
+  const inFragment = place === 'fragment' || bringsTokens(spelledOut(type))
+  if (form === 'jwt' && (mode === 'jwt' || place === 'query' || place === 'fragment')) {
+    return inFragment ? modes.fragmentJwt : modes.queryJwt
+  }
+  return mode === 'fragment' || bringsTokens(spelledOut(type)) ? modes.fragment : modes.query
 }
 
 function accept(
@@ -248,14 +258,16 @@ function accept(
   hintedSubject: string | undefined,
 ): Judgement {
   const { redirectUri, mode } = returnTo
-  const { state, nonce, ui_locales, max_age: maxAge, dpop_jkt } = params
+  const { state, nonce, ui_locales, max_age: maxAge, response_type: asked = '', dpop_jkt } = params
   const { resources: allowed = [] } = client
+  const responseType = spelledOut(asked)
   const prompts = new Set(promptsOf(params) as Prompt[])
   return {
     accepted: true,
     client,
     redirectUri,
     returnTo,
+    grantType: grantTypeOf(responseType),
     scopes: splitScopes(params.scope),
     askApproval: prompts.has('consent') || params.approval_prompt === 'force',
     prompts,
@@ -268,7 +280,7 @@ function accept(
     params: {
       client_id: client.id,
       redirect_uri: redirectUri,
-      response_type: 'code',
+      response_type: responseType,
       scope: 'openid',
       response_mode: mode,
       ...(state !== undefined && { state }),

@@ -34,9 +34,9 @@ export interface ClaimsRequest {
 export const tokenIdOf = (code: string, token: 'access' | 'id'): string =>
   hash('sha256', `${token} ${code}`, 'base64url')
 
-/** A refresh is no login, so it tells `auth_time` only where the login is that of a session, as in Dex. */
+/** What comes of no login, or without a browser, tells no `auth_time`, as in Dex; a refresh does where a session is behind it. */
 export const tellsAuthTime = ({ kind, sid }: GrantSource): boolean =>
-  kind === 'code' || kind === 'device' || (kind === 'refresh' && sid !== undefined)
+  kind === 'code' || kind === 'device' || kind === 'implicit' || (kind === 'refresh' && sid !== undefined)
 
 /**
  * Claims by scope (OpenID Connect Core, 5.4, and Dex's): absent rather than empty.

@@ -2,6 +2,7 @@
 import { authenticationMembers } from './client-auth.ts'
 import type { OidcOptions } from './options.ts'
 import { profileMembers, signedModes } from './profile-members.ts'
+import { servedResponseTypes, spelledOut } from './response-types.ts'
 import { listedScopes } from './scopes.ts'
 
 /** Paths below the issuer, as Dex has them; revocation is ours (RFC 7009). */
@@ -31,7 +32,7 @@ const certificateEndpoints = {
 }
 
 export function discoveryDocument(options: OidcOptions, algorithms: readonly string[]): object {
-  const { issuer, grantTypes, pkce, sessions, dynamicClients } = options
+  const { issuer, grantTypes, responseTypes, pkce, sessions, dynamicClients } = options
   const base = issuer.replace(/\/$/, '')
   return {
     issuer,
@@ -51,7 +52,7 @@ export function discoveryDocument(options: OidcOptions, algorithms: readonly str
     }),
     ...(dynamicClients?.registration && { registration_endpoint: `${base}${paths.registration}` }),
     grant_types_supported: grantTypes.toSorted(),
-    response_types_supported: ['code'],
+    response_types_supported: listedResponseTypes(responseTypes),
     response_modes_supported: ['query', 'fragment', 'form_post', ...signedModes],
     subject_types_supported: ['public'],
     id_token_signing_alg_values_supported: algorithms,
@@ -82,3 +83,7 @@ export function discoveryDocument(options: OidcOptions, algorithms: readonly str
     authorization_response_iss_parameter_supported: true,
   }
 }
+
+/** What is configured, as Dex lists it, with all that it lets clients ask for. */
+const listedResponseTypes = (configured: readonly string[]): string[] =>
+  [...new Set([...configured.map(spelledOut), ...servedResponseTypes(configured)])].sort()

@@ -1,20 +1,40 @@
 /** Has the engine answer an authorization request whose person is known and has approved. */
 import type { Context, Next } from 'koa'
+import { idOf } from './adapter.ts'
+import { codeLifetime } from './dialect/code.ts'
 import { paths } from './discovery.ts'
+import { bringsCode, bringsTokens } from './response-types.ts'
 import { type FinishedLogin, stateOf } from './state.ts'
 
 /**
  * Goes to the engine's authorization endpoint from inside, whatever page of ours the browser is at: it checks the request
- * once more by its own rules, issues the code and sends the browser to the client.
+ * once more by its own rules, issues the code or the tokens and sends the browser to the client.
  * @param params as `judgeAuthorization` accepted them
  */
-export async function issueCode(
+export async function issueAnswer(
   ctx: Context,
   next: Next,
   params: Record<string, string>,
   finished: FinishedLogin,
 ): Promise<void> {
-  stateOf(ctx).finished = finished
+  const state = stateOf(ctx)
+  const { response_type: responseType = '', nonce } = params
+  const { login, scopes, seed, sid } = finished
+  state.finished = finished
+  if (bringsTokens(responseType)) {
+    state.source = {
+      kind: 'implicit',
+      login,
+      scopes,
+      ...(nonce !== undefined && { nonce }),
+      ...(sid !== undefined && { sid }),
+    }
+    // A code does this by its own id; kept as long as one, see adapter.ts.
+    if (!bringsCode(responseType)) {
+      const expiresAt = Math.floor(Date.now() / 1000) + codeLifetime
+      state.unit.create('replay', idOf(`answer ${seed}`), { expiresAt, index: {}, body: {} })
+    }
+  }
   ctx.method = 'GET'
   const { resource, ...single } = params
   const query = new URLSearchParams(single)

@@ -70,6 +70,8 @@ export interface ClientOptions {
   resources?: string[]
   /** What its tokens are signed with; absent: the default of the signer. */
   signingAlgorithm?: LocalAlgorithm
+  /** Groups in tokens of the client credentials grant, which stand for the client itself. */
+  ownGroups?: string[]
 }
 
 /** All durations in seconds. */
@@ -90,8 +92,12 @@ export interface OidcOptions {
   dynamicClients?: DynamicClientOptions
   /** Where applications with certificates reach this server, without a trailing slash (RFC 8705, 5); absent: at the issuer. */
   certificateAddress?: string
-  /** Grant types that the token endpoint serves. */
+  /** Grant types that the token endpoint serves; `implicit` stands for tokens of the authorization endpoint. */
   grantTypes: string[]
+  /** As configured; see `servedResponseTypes` for what that lets clients ask for. */
+  responseTypes: string[]
+  /** Id of the connector that answers the password grant. */
+  passwordConnector?: string
   pkce: { enforce: boolean; methods: ('S256' | 'plain')[] }
   /** Seconds. */
   lifetimes: { tokens: number; authRequests: number; deviceRequests: number }

@@ -1,7 +1,7 @@
 /** The engine, configured: oidc-provider behind Dex's paths, with our dialect, storing through the unit of the request. */
-import { generateKeyPairSync, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import type { Middleware } from 'koa'
-import { type Configuration, errors, type KoaContextWithOIDC, Provider } from 'oidc-provider'
+import { type Configuration, errors, type KoaContextWithOIDC, Provider, type ResponseType } from 'oidc-provider'
 import type { Logger } from '../lib/logger.ts'
 import type { ConnectorData } from '../login/connector-data.ts'
 import type { Connectors } from '../login/connectors.ts'
@@ -10,6 +10,7 @@ import type { Audit } from '../telemetry/audit.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { adapterOf } from './adapter.ts'
 import { authenticationSettings, refusalOf } from './client-auth.ts'
+import { addClientCredentials, clientCredentialsGrant } from './client-credentials.ts'
 import { type Clients, isConfidential } from './clients.ts'
 import { deviceGrant } from './device.ts'
 import { applyDialect } from './dialect/index.ts'
@@ -19,19 +20,22 @@ import { type Documents, documentSettings } from './dynamic/documents.ts'
 import { registrationSettings, watchRegistrations } from './dynamic/registered.ts'
 import { addTokenExchange, exchangeGrant } from './exchange.ts'
 import type { IssuedTokens } from './issued.ts'
+import { placeholderKey } from './keys/placeholder.ts'
 import type { SigningKeys } from './keys.ts'
 import type { OidcOptions } from './options.ts'
+import { addPasswordGrant, type PasswordContext, passwordGrant } from './password.ts'
 import { isFapi } from './profile.ts'
 import { profileAlgorithms, profileFeatures } from './profile-settings.ts'
 import { prompts } from './prompts.ts'
 import { LoginEnded, Outage, refreshSource } from './refresh.ts'
 import { noteRefusals } from './resolve.ts'
-import { registerResponseModes } from './response-modes.ts'
+import { type Answers, registerResponseModes } from './response-modes.ts'
+import { engineResponseTypes, implicitGrant } from './response-types.ts'
 import { listedScopes, peerOf } from './scopes.ts'
 import { currentState, type GrantSource, stateOf } from './state.ts'
 import { encodeSubject } from './subject.ts'
 
-export type { Provider }
+export type { Answers, Provider }
 
 /** The engine, and the same engine for who enters it more than once in a request. */
 export interface OpenedProvider {
@@ -39,7 +43,7 @@ export interface OpenedProvider {
   engine: Middleware
 }
 
-export interface ProviderContext {
+export interface ProviderContext extends Pick<PasswordContext, 'flow' | 'limits' | 'addressOf'> {
   options: OidcOptions
   clients: Clients
   driver: Pick<StorageDriver, 'get' | 'commit'>
@@ -61,16 +65,6 @@ export interface ProviderContext {
   log: Logger
 }
 
-/** Answers that are pages. */
-export interface Answers {
-  /** `response_mode=form_post` (OAuth 2.0 Form Post Response Mode). */
-  post(ctx: KoaContextWithOIDC, action: string, fields: Record<string, string>): void
-  /** Out-of-band: the code is shown. */
-  copy(ctx: KoaContextWithOIDC, answer: Record<string, string>): void
-  /** An error without an address to return to. */
-  fail(ctx: KoaContextWithOIDC, error: Error & { error_description?: string | undefined }): void
-}
-
 export function openProvider(context: ProviderContext): OpenedProvider {
   const { options, clients, connectors, keys, answers, log } = context
   const provider = new Provider(options.issuer, configurationOf(context))
@@ -83,10 +77,18 @@ export function openProvider(context: ProviderContext): OpenedProvider {
   if (options.grantTypes.includes(exchangeGrant)) {
     addTokenExchange(provider, { connectors, clients, log, lifetime: options.lifetimes.tokens })
   }
+  if (options.grantTypes.includes(passwordGrant) && options.passwordConnector !== undefined) {
+    const { passwordConnector: connectorId } = options
+    addPasswordGrant(provider, { ...context, connectorId, mayRefresh: () => mayRefresh(context) })
+  }
+  if (options.grantTypes.includes(clientCredentialsGrant)) addClientCredentials(provider, { clients })
   registerResponseModes(provider, { keys, issuer: options.issuer, clients, answers })
   noteRefusals(provider)
   provider.on('server_error', (_ctx, error) => log.error('unexpected failure', { err: error }))
-  provider.on('grant.success', (ctx) => accountForTokens(ctx, context))
+  provider.on('grant.success', (ctx) => accountForTokens(ctx, String(ctx.oidc.params?.grant_type), context))
+  provider.on('authorization.success', (ctx) => {
+    if (stateOf(ctx).source) accountForTokens(ctx, implicitGrant, context)
+  })
   const { registration } = options.dynamicClients ?? {}
   if (registration) watchRegistrations(provider, { ...context, registration })
   for (const event of refusals) {
@@ -97,7 +99,7 @@ export function openProvider(context: ProviderContext): OpenedProvider {
 
 function configurationOf(context: ProviderContext): Configuration {
   const { options, clients, answers } = context
-  const { grantTypes, lifetimes, refreshTokens } = options
+  const { grantTypes, responseTypes, lifetimes, refreshTokens } = options
   const { mTLS, enabledJWA, ...authentication } = authenticationSettings(options)
   return {
     adapter: adapterOf,
@@ -116,7 +118,7 @@ function configurationOf(context: ProviderContext): Configuration {
     // What clients may ask for is judged before the engine sees it; here they only name it when they register.
     scopes: [...listedScopes],
     claims: { openid: ['sub'] },
-    responseTypes: ['code'],
+    responseTypes: engineResponseTypes(responseTypes) as ResponseType[],
     subjectTypes: ['public'],
     ...authentication,
     conformIdTokenClaims: false,
@@ -168,7 +170,7 @@ function configurationOf(context: ProviderContext): Configuration {
     loadExistingGrant: (ctx) => grantFor(ctx),
     findAccount: async (_ctx, accountId, token) => {
       if (token?.kind === 'RefreshToken') await renew(token as FoundToken, context)
-      else if (token?.kind === 'AuthorizationCode') stillAllowed(token, 'authorization_code', context)
+      else if (token?.kind === 'AuthorizationCode') stillAllowed(token, codeGrantType(), context)
       else if (token?.kind === 'DeviceCode') stillAllowed(token, deviceGrant, context)
       return { accountId, claims: async () => ({ sub: accountId }) }
     },
@@ -224,6 +226,9 @@ async function renew(token: FoundToken, context: ProviderContext): Promise<void>
   }
 }
 
+/** What the connector had to allow when the code was made. */
+const codeGrantType = (): string => (currentState().source?.hybrid ? implicitGrant : 'authorization_code')
+
 /** The operator may have taken the connector away since the login. */
 function stillAllowed(token: { clientId?: string | undefined }, grantType: string, context: ProviderContext): void {
   const { source } = currentState()
@@ -276,10 +281,13 @@ function accountForRefusal(
   if (refused && id !== undefined) audit({ type: 'client_refused', client_id: id, reason: reason ?? told.error })
 }
 
-function accountForTokens(ctx: KoaContextWithOIDC, { audit, metrics }: ProviderContext): void {
+function accountForTokens(
+  ctx: KoaContextWithOIDC,
+  grantType: string,
+  { audit, metrics }: Pick<ProviderContext, 'audit' | 'metrics'>,
+): void {
   const { source } = stateOf(ctx)
-  const { client, params } = ctx.oidc
-  const grantType = String(params?.grant_type)
+  const { client } = ctx.oidc
   metrics.tokensIssued(grantType)
   if (!source || !client) return
   const event = { client_id: client.clientId, scopes: shown(source), ...personOfSource(source) }
@@ -294,17 +302,13 @@ const shown = ({ scopes }: GrantSource): string[] => scopes.filter((scope) => pe
 
 function personOfSource({ login }: GrantSource) {
   const { connectorId, identity } = login
+  const sub = encodeSubject(identity.userId, connectorId)
+  // The client itself.
+  if (connectorId === '') return { sub }
   return {
-    sub: encodeSubject(identity.userId, connectorId),
+    sub,
     connector_id: connectorId,
     user_id: identity.userId,
     ...(identity.email !== undefined && { email: identity.email }),
   }
 }
-
-/** The engine refuses to start without a key; this one signs nothing and is published nowhere. */
-const placeholderKey = () => ({
-  ...generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' }),
-  use: 'sig',
-  alg: 'ES256',
-})

@@ -3,8 +3,17 @@ import type { KoaContextWithOIDC, Provider } from 'oidc-provider'
 import { modes } from './authorize.ts'
 import type { SigningKeys } from './keys.ts'
 import type { ClientOptions } from './options.ts'
-import type { Answers } from './provider.ts'
 import { answerAddress, redirectTo } from './redirects.ts'
+
+/** Answers that are pages. */
+export interface Answers {
+  /** `response_mode=form_post` (OAuth 2.0 Form Post Response Mode). */
+  post(ctx: KoaContextWithOIDC, action: string, fields: Record<string, string>): void
+  /** Out-of-band: the code is shown. */
+  copy(ctx: KoaContextWithOIDC, answer: Record<string, string>): void
+  /** An error without an address to return to. */
+  fail(ctx: KoaContextWithOIDC, error: Error & { error_description?: string | undefined }): void
+}
 
 /** Seconds that a signed response is good (JARM, 2.1). */
 const signedLifetime = 120
@@ -45,7 +54,13 @@ export function registerResponseModes(
   { answers, ...signing }: SignedAnswerContext & { answers: Answers },
 ): void {
   const answer = (mode: string) => async (ctx: KoaContextWithOIDC, uri: string, payload: Record<string, unknown>) => {
-    const members = await packed(mode, textsOf(payload), ctx.oidc.client?.clientId ?? '', signing)
+    // RFC 9207, 2: in every answer; the engine leaves it out beside an ID token.
+    const members = await packed(
+      mode,
+      textsOf({ ...payload, iss: signing.issuer }),
+      ctx.oidc.client?.clientId ?? '',
+      signing,
+    )
     const place = placeOf(mode)
     if (place === 'form') answers.post(ctx, uri, members)
     else redirectTo(ctx, answerAddress(uri, members, place))

@@ -6,9 +6,11 @@ import type { Unit } from '../storage/unit.ts'
 import type { ClientCertificate } from './certificates.ts'
 import type { ClientOptions } from './options.ts'
 
-/** What a code, a device grant or a refresh token stands for. */
+/** What a code, a device grant or a refresh token stands for, and what tokens are made from. */
 export interface GrantSource {
-  kind: 'code' | 'device' | 'refresh' | 'exchange'
+  kind: 'code' | 'device' | 'refresh' | 'exchange' | 'implicit' | 'password' | 'client'
+  /** A code that came with tokens (hybrid flow): connectors are asked for the grant type `implicit`, as in Dex. */
+  hybrid?: boolean
   login: Login
   /** As the client asked for them, audiences and `offline_access` included. */
   scopes: string[]
@@ -23,7 +25,7 @@ export interface GrantSource {
 export interface FinishedLogin {
   login: Login
   scopes: string[]
-  /** What the code is made from. */
+  /** What the code is made from, and what makes an answer without a code one that is given once. */
   seed: string
   /** The single sign-on session. */
   sid?: string
@@ -34,12 +36,14 @@ export interface FinishedLogin {
 export interface RequestState {
   requestId: string
   unit: Unit
-  /** The login that a code is issued for: the person is known and, where that is asked for, has approved. */
+  /** The login that a code or tokens are issued for: the person is known and, where that is asked for, has approved. */
   finished?: FinishedLogin
   /** What the tokens of this request are made from. */
   source?: GrantSource
   /** The code that is being redeemed. */
   code?: string
+  /** The code that was just made, for `c_hash`. */
+  newCode?: string
   /** The access token that was just made, for `at_hash`. */
   accessToken?: string
   /** A token that somebody asks about or revokes; the engine knows it by `presentedHandle` only. */

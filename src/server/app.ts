@@ -131,6 +131,7 @@ export async function openApp(context: AppContext): Promise<App> {
     privateNetworks: dynamicClients?.privateNetworks ?? [],
   })
   const answers = openAnswers({ pages, log })
+  const limits = openLimits()
   const { provider, engine } = openProvider({
     options: oidc,
     clients,
@@ -142,6 +143,9 @@ export async function openApp(context: AppContext): Promise<App> {
     connectors,
     connectorData,
     hasEnded: ender.hasEnded,
+    flow,
+    limits,
+    addressOf: (request) => addressOf(request.socket.remoteAddress, request.headers),
     answers,
     nonceSecret: sealer.derive('DPoP nonces'),
     audit,
@@ -167,7 +171,7 @@ export async function openApp(context: AppContext): Promise<App> {
     ...(sessions && { sessions }),
     ender,
     waiting: openWaiting({ driver, now }),
-    limits: openLimits(),
+    limits,
     pages,
     driver,
     audit,

@@ -122,7 +122,7 @@ export const openMetrics = ({ version }: { version: string }): Metrics => {
   })
   const tokens = new Counter({
     name: 'countersign_tokens_issued_total',
-    help: 'Successful answers of the token endpoint.',
+    help: 'Successful answers of the token endpoint, and of the authorization endpoint with tokens.',
     labelNames: ['grant_type'],
     registers,
   })

@@ -27,6 +27,7 @@ describe('a configuration file', () => {
           'urn:ietf:params:oauth:grant-type:device_code',
           'urn:ietf:params:oauth:grant-type:token-exchange',
         ],
+        responseTypes: ['code'],
         pkce: { enforce: false, methods: ['S256'] },
         lifetimes: { tokens: 86_400, authRequests: 86_400, deviceRequests: 300 },
         refreshTokens: { rotate: true, reuseInterval: 0 },

@@ -6,13 +6,9 @@ import { BASE, load, places } from './fixture.ts'
 describe('keys of parts that are not built yet', () => {
   const refused: [key: string, path: string][] = [
     ['mfa: {authenticators: [{id: a, type: TOTP}]}', 'mfa'],
-    ['oauth2: {responseTypes: [code, id_token]}', 'oauth2.responseTypes[1]'],
-    ['oauth2: {passwordConnector: local}', 'oauth2.passwordConnector'],
-    ['oauth2: {grantTypes: [client_credentials]}', 'oauth2.grantTypes[0]'],
     ['connectors: [{type: ldap, id: a, name: A, config: {host: x}}]', 'connectors[0].type'],
     ['connectors: [{type: samlExperimental, id: a, name: A}]', 'connectors[0].type'],
     ...['mfaChain: [a]'].map(client),
-    ...['clientCredentialsClaims: {groups: [a]}'].map(client),
   ]
   function client(key: string): [string, string] {
     return [`staticClients: [{id: a, public: true, name: A, ${key}}]`, `staticClients[0].${key.split(':')[0]}`]
@@ -28,7 +24,6 @@ describe('keys of parts that are not built yet', () => {
 
   it('takes values that ask for nothing', async () => {
     const { faults } = await load(`${BASE}mfa: {}
-oauth2: {passwordConnector: ""}
 staticClients:
 - {id: a, public: true, name: A, mfaChain: [], ssoSharedWith: [], refreshTokenLifetime: standalone, backchannelLogoutURI: ""}
 `)

@@ -11,4 +11,11 @@ export interface Different {
   why: string
 }
 
-export const different: readonly Different[] = []
+export const different: readonly Different[] = [
+  {
+    theme: 'implicit',
+    scenario: 'hybrid',
+    step: 'code id_token token',
+    why: 'RFC 6749, 4.2.2: expires_in tells how long an access token lives, also beside a code',
+  },
+]

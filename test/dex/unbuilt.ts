@@ -9,17 +9,9 @@ export interface Unbuilt {
   why: string
 }
 
-const RESPONSE_TYPES = 'implicit and hybrid response types'
-const PASSWORD = 'password grant (oauth2.passwordConnector)'
-const CLIENT_CREDENTIALS = 'client credentials grant'
 const connector = (type: string): string => `connector ${type}`
 
 export const unbuilt: readonly Unbuilt[] = [
-  { theme: 'client-credentials', config: 'main', why: CLIENT_CREDENTIALS },
-  { theme: 'discovery', config: 'passwords', why: PASSWORD },
-  { theme: 'discovery', config: 'types', why: RESPONSE_TYPES },
-  { theme: 'implicit', config: 'main', why: RESPONSE_TYPES },
-  { theme: 'password', config: 'main', why: PASSWORD },
   { theme: 'upstream-authproxy', config: 'main', why: connector('authproxy') },
   { theme: 'upstream-crowd', config: 'main', why: connector('atlassian-crowd') },
   { theme: 'upstream-gitea', config: 'main', why: connector('gitea') },

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import { type JudgeContext, judgeAuthorization, modes } from '../../src/oidc/authorize.ts'
 import { openClients } from '../../src/oidc/clients.ts'
 import type { ClientOptions } from '../../src/oidc/options.ts'
+import { outOfBand } from '../../src/oidc/redirects.ts'
 
 const client = (id: string, more: Partial<ClientOptions> = {}): ClientOptions => ({
   id,
@@ -26,7 +27,10 @@ const good = {
 type Params = Record<string, string | string[] | undefined>
 
 const judge = (params: Params, more: Partial<JudgeContext> = {}) =>
-  judgeAuthorization({ ...good, ...params }, { clients, pkce, hintedSubject: async () => 'jane', ...more })
+  judgeAuthorization(
+    { ...good, ...params },
+    { clients, pkce, responseTypes: ['code'], hintedSubject: async () => 'jane', ...more },
+  )
 
 const errorOf = async (params: Params, more?: Partial<JudgeContext>) => {
   const judgement = await judge(params, more)
@@ -93,6 +97,64 @@ describe('an authorization request', () => {
     [{ request: 'x' }, 'request_not_supported'],
     [{ request_uri: 'x' }, 'request_uri_not_supported'],
   ]
+  const every = ['code', 'token', 'id_token']
+  const spa = { client_id: 'cli', redirect_uri: 'http://localhost:1/' }
+  const frontChannel: [params: Params, verdict: string, place: string, listed?: string[]][] = [
+    [{ response_type: 'id_token', nonce: 'n' }, 'accepted', modes.fragment],
+    [{ response_type: 'token id_token', nonce: 'n' }, 'accepted', modes.fragment],
+    [{ response_type: 'code token' }, 'accepted', modes.fragment],
+    [{ response_type: 'id_token code token', nonce: 'n' }, 'accepted', modes.fragment],
+    [{ response_type: 'id_token', nonce: 'n', response_mode: 'form_post' }, 'accepted', modes.formPost],
+    [{ response_type: 'id_token', nonce: 'n', response_mode: 'pigeon' }, 'accepted', modes.fragment],
+    [{ response_type: 'code', response_mode: 'fragment' }, 'accepted', modes.fragment],
+    [{ response_type: 'id_token' }, 'invalid_request', modes.fragment],
+    [{ response_type: 'id_token token' }, 'invalid_request', modes.fragment],
+    [{ response_type: 'code id_token' }, 'invalid_request', modes.fragment],
+    [{ response_type: 'id_token', response_mode: 'form_post' }, 'invalid_request', modes.formPost],
+    [{ response_type: 'id_token', nonce: 'n', response_mode: 'query' }, 'invalid_request', modes.fragment],
+    [{ response_type: 'code token', response_mode: 'query' }, 'invalid_request', modes.fragment],
+    [{ response_type: 'id_token', nonce: 'n', scope: 'openid bogus' }, 'invalid_scope', modes.fragment],
+    [{ response_type: 'id_token', nonce: ['n', 'n'] }, 'invalid_request', modes.fragment],
+    [{ response_type: 'token', nonce: 'n' }, 'unsupported_response_type', modes.fragment],
+    [{ response_type: 'none' }, 'unsupported_response_type', modes.query],
+    [{ response_type: 'code id_token', nonce: 'n' }, 'accepted', modes.fragment, ['code id_token']],
+    [{ response_type: 'id_token code', nonce: 'n' }, 'accepted', modes.fragment, ['code', 'code id_token']],
+    [{ response_type: 'id_token', nonce: 'n' }, 'unsupported_response_type', modes.fragment, ['code', 'code id_token']],
+    [{ response_type: 'code' }, 'unsupported_response_type', modes.query, ['id_token']],
+    // PKCE protects codes: where none is issued it is not asked for.
+    [{ ...spa, response_type: 'id_token token', nonce: 'n' }, 'accepted', modes.fragment],
+    [{ ...spa, response_type: 'code id_token', nonce: 'n' }, 'invalid_request', modes.fragment],
+    [{ ...spa, response_type: 'code token' }, 'invalid_request', modes.fragment],
+    [{ ...spa, redirect_uri: outOfBand, response_type: 'id_token', nonce: 'n' }, 'invalid_request', modes.outOfBand],
+  ]
+  for (const [params, verdict, place, listed = every] of frontChannel) {
+    it(`with ${JSON.stringify(params)} where ${listed} are listed: ${verdict} by ${place}`, async () => {
+      const judgement = await judge(params, { responseTypes: listed })
+      assert.ok(!('status' in judgement))
+      assert.equal(judgement.accepted ? 'accepted' : judgement.error, verdict)
+      assert.equal(judgement.accepted ? judgement.params.response_mode : judgement.mode, place)
+      if (!judgement.accepted) assert.equal(judgement.state, 's')
+    })
+  }
+
+  it('asks nobody for PKCE where no code is issued, even where it is enforced', async () => {
+    const enforced = { pkce: { ...pkce, enforce: true }, responseTypes: every }
+    assert.equal(await errorOf({ response_type: 'id_token', nonce: 'n' }, enforced), 'accepted')
+    assert.equal(await errorOf({ response_type: 'code id_token', nonce: 'n' }, enforced), 'invalid_request')
+    assert.equal(await errorOf({ response_type: 'code' }, enforced), 'invalid_request')
+  })
+
+  it('names the grant type that connectors have to allow', async () => {
+    const grantTypeOf = async (params: Params) => {
+      const judgement = await judge({ nonce: 'n', ...params }, { responseTypes: every })
+      return judgement.accepted && judgement.grantType
+    }
+    assert.equal(await grantTypeOf({}), 'authorization_code')
+    for (const type of ['id_token', 'id_token token', 'code token', 'code id_token']) {
+      assert.equal(await grantTypeOf({ response_type: type }), 'implicit')
+    }
+  })
+
   for (const [params, verdict] of verdicts) {
     it(`with ${JSON.stringify(params)}: ${verdict}`, async () => assert.equal(await errorOf(params), verdict))
   }

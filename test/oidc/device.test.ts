@@ -49,7 +49,7 @@ describe('a device that waits', () => {
     assert.equal(await find('BCDFGHJK'), undefined)
     const grant = (await driver.get('device-grant', 'd'))!
     const { source, engine, clientId, error } = grant.body as unknown as DeviceGrant
-    assert.deepEqual(source, { kind: 'device', login, scopes: ['openid', 'groups'] })
+    assert.deepEqual(source, { kind: 'device', login, origin: { device: true }, scopes: ['openid', 'groups'] })
     assert.equal(clientId, 'tv')
     assert.equal(error, undefined)
     assert.equal(engine.accountId, 'CgI0MhIEY29ycA')

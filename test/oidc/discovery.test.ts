@@ -8,6 +8,7 @@ const documentOf = (issuer: string, more: Partial<OidcOptions> = {}, algorithms 
       issuer,
       clients: [],
       grantTypes: ['refresh_token', 'authorization_code'],
+      responseTypes: ['code'],
       pkce: { enforce: false, methods: ['S256'] },
       ...more,
     } as OidcOptions,
@@ -43,6 +44,14 @@ describe('the discovery document', () => {
     assert.equal(document.request_parameter_supported, false)
     const urls = Object.values(document).filter((value) => String(value).startsWith('https://dex.example/dex/'))
     for (const url of urls) assert.ok(Object.values(paths).includes(String(url).slice(23) as never), String(url))
+  })
+
+  it('lists the response types of the file, and what they let clients ask for besides', () => {
+    const typesOf = (...responseTypes: string[]) => documentOf('https://a', { responseTypes }).response_types_supported
+    assert.deepEqual(typesOf('id_token token', 'code'), ['code', 'id_token token'])
+    assert.deepEqual(typesOf('code', 'id_token'), ['code', 'code id_token', 'id_token'])
+    // Dex lists it, though it never answers it.
+    assert.deepEqual(typesOf('token'), ['token'])
   })
 
   it('lists `plain` only where the operator allows it (X-9)', () => {

@@ -29,7 +29,7 @@ export function isDeadEnd(answer: BrowserAnswer, what = answer.url): void {
   assert.ok(answer.status >= 400 && answer.status < 500, `${what}: ${answer.status} ${answer.location ?? ''}`)
   assert.equal(answer.location, undefined, what)
   assert.match(answer.headers.get('content-type') ?? '', /^text\/html/, what)
-  assert.doesNotMatch(answer.text, /name="code"|[?&]code=/, what)
+  assert.doesNotMatch(answer.text, handedOut, what)
 }
 
 /** Opens all of them, as GET and as the form that the page would send. */
@@ -42,10 +42,13 @@ export async function poll(browser: Browser, addresses: string[], form: Record<s
   }
 }
 
-/** Neither the address nor the page brings one. */
+/** What a client gets of a login, in an address or in a form. */
+const handedOut = /[?&#](code|access_token|id_token)=|name="(code|access_token|id_token)"/
+
+/** Neither the address nor the page brings one, nor a token. */
 export function assertNoCode({ status, location, text, url }: BrowserAnswer): void {
   assert.ok(status < 500, `${url}: ${status} ${text}`)
-  assert.doesNotMatch(`${location ?? ''} ${text}`, /[?&#]code=|name="code"/, url)
+  assert.doesNotMatch(`${location ?? ''} ${text}`, handedOut, url)
 }
 
 /** The `Cookie` header that a browser would send, to be kept or put back. */

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { openBrowser } from '../flows/browser.ts'
 import {
+  answerAt,
   authorize,
   challengeOf,
   type FlowServer,
@@ -18,30 +19,46 @@ import { parameters } from './garbage.ts'
 const deviceGrant = 'urn:ietf:params:oauth:grant-type:device_code'
 const exchangeGrant = 'urn:ietf:params:oauth:grant-type:token-exchange'
 
+const grantTypes = ['authorization_code', 'refresh_token', deviceGrant, exchangeGrant, 'password', 'client_credentials']
+const connectors = [
+  { type: 'mockCallback', id: 'mock', name: 'Mock' },
+  { type: 'mockPassword', id: 'pw', name: 'Password', config: { username: 'u', password: 'p' } },
+]
+
 describe('parameters that come twice', () => {
   let server: FlowServer
   before(async () => {
-    server = await startServer()
+    server = await startServer({
+      connectors,
+      oauth2: {
+        skipApprovalScreen: true,
+        passwordConnector: 'pw',
+        responseTypes: ['code', 'id_token', 'token'],
+        grantTypes,
+      },
+    })
   })
   after(() => server[Symbol.asyncDispose]())
 
-  it('at the authorization endpoint, equal or not, by GET and by POST', async () => {
-    for (const name of Object.keys(parameters)) {
-      for (const second of [parameters[name]!, 'other', '']) {
-        const { url } = startLogin(server, { params: { prompt: 'login' } })
-        const query = queryOf(url)
-        if (!query.has(name)) query.append(name, parameters[name]!)
-        query.append(name, second)
-        for (const request of [{}, { form: query }]) {
-          const target = 'form' in request ? server.url('/auth') : `${server.url('/auth')}?${query}`
-          const answer = await openBrowser().follow(target, request)
-          assertNoCode(answer)
-          if (answer.location === undefined) assert.equal(answer.status, 400, name)
-          else assert.equal(queryOf(answer.location).get('error'), 'invalid_request', name)
+  for (const type of ['code', 'id_token token', 'code id_token']) {
+    it(`at the authorization endpoint, equal or not, by GET and by POST, for "${type}"`, async () => {
+      for (const name of Object.keys(parameters)) {
+        for (const second of [parameters[name]!, 'other', '']) {
+          const { url } = startLogin(server, { connector: 'mock', params: { prompt: 'login', response_type: type } })
+          const query = queryOf(url)
+          if (!query.has(name)) query.append(name, parameters[name]!)
+          query.append(name, second)
+          for (const request of [{}, { form: query }]) {
+            const target = 'form' in request ? server.url('/auth') : `${server.url('/auth')}?${query}`
+            const answer = await openBrowser().follow(target, request)
+            assertNoCode(answer)
+            if (answer.location === undefined) assert.equal(answer.status, 400, name)
+            else assert.equal(answerAt(answer).error, 'invalid_request', name)
+          }
         }
       }
-    }
-  })
+    })
+  }
 
   /** A request that works, then with each of its parameters twice. */
   async function check(path: string, fields: () => Promise<Record<string, string>> | Record<string, string>) {
@@ -64,13 +81,13 @@ describe('parameters that come twice', () => {
 
   it('at the token endpoint with a code', () =>
     check('/token', async () => {
-      const { code, verifier, redirectUri } = await authorize(server)
+      const { code, verifier, redirectUri } = await authorize(server, { connector: 'mock' })
       const grant = { grant_type: 'authorization_code', code, code_verifier: verifier, redirect_uri: redirectUri }
       return { ...grant, ...credentials }
     }))
 
   it('with a refresh token', async () => {
-    const { tokens } = await logIn(server, { scope: 'openid offline_access' })
+    const { tokens } = await logIn(server, { connector: 'mock', scope: 'openid offline_access' })
     const grant = { grant_type: 'refresh_token', refresh_token: tokens.refresh_token!, scope: 'openid' }
     await check('/token', () => ({ ...grant, ...credentials }))
   })
@@ -91,6 +108,19 @@ describe('parameters that come twice', () => {
       scope: 'openid',
       ...credentials,
     })))
+
+  it('with a password', () =>
+    check('/token', () => ({
+      grant_type: 'password',
+      username: 'u',
+      password: 'p',
+      scope: 'openid',
+      nonce: 'n',
+      ...credentials,
+    })))
+
+  it('with the credentials of the client alone', () =>
+    check('/token', () => ({ grant_type: 'client_credentials', scope: 'openid', nonce: 'n', ...credentials })))
 
   it('at the device endpoint, PKCE among them', () =>
     check('/device/code', () => ({
@@ -115,14 +145,14 @@ describe('parameters that come twice', () => {
     })))
 
   it('at introspection and revocation', async () => {
-    const { tokens } = await logIn(server, { scope: 'openid offline_access' })
+    const { tokens } = await logIn(server, { connector: 'mock', scope: 'openid offline_access' })
     const fields = { token: tokens.access_token, token_type_hint: 'access_token', ...credentials }
     await check('/token/introspect', () => fields)
     await check('/token/revoke', () => fields)
   })
 
   it('are not made whole by the query: the token endpoint reads the body only', async () => {
-    const { tokens } = await logIn(server, { scope: 'openid offline_access' })
+    const { tokens } = await logIn(server, { connector: 'mock', scope: 'openid offline_access' })
     const fields = { grant_type: 'refresh_token', refresh_token: tokens.refresh_token!, ...credentials }
     for (const name of Object.keys(fields)) {
       const { [name]: moved = '', ...rest } = fields as Record<string, string>

@@ -13,6 +13,8 @@ const paths = [
   ...new Set(routes.map(({ path }) => path)),
   ...['/.well-known/openid-configuration', '/keys', '/static/countersign.css', '/nothing', '/auth/', '//', '/auth/%zz'],
 ]
+const deviceGrant = 'urn:ietf:params:oauth:grant-type:device_code'
+const exchangeGrant = 'urn:ietf:params:oauth:grant-type:token-exchange'
 const connectors = [
   { type: 'mockCallback', id: 'mock', name: 'Mock' },
   { type: 'mockPassword', id: 'pw', name: 'Password', config: { username: 'u', password: 'p' } },
@@ -28,7 +30,20 @@ for (const path of ['/dex', '']) {
     before(async () => {
       const staticPasswords = [{ email: 'jane', hash: passwordHash, username: 'jane', userID: 'id-of-jane' }]
       const web = { http: '127.0.0.1:0', allowedOrigins: ['https://app.example.com'] }
-      server = await startServer({ connectors, enablePasswordDB: true, staticPasswords, web }, { path })
+      const oauth2 = {
+        skipApprovalScreen: true,
+        passwordConnector: 'pw',
+        responseTypes: ['code', 'id_token', 'token'],
+        grantTypes: [
+          'authorization_code',
+          'refresh_token',
+          deviceGrant,
+          exchangeGrant,
+          'password',
+          'client_credentials',
+        ],
+      }
+      server = await startServer({ connectors, enablePasswordDB: true, staticPasswords, web, oauth2 }, { path })
     })
     after(() => server[Symbol.asyncDispose]())
     afterEach(async () => {

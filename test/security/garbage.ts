@@ -44,6 +44,7 @@ export const parameters: Record<string, string> = {
   token: 'x',
   ui_locales: 'en',
   user_code: 'BCDF-GHJK',
+  username: 'jane',
 }
 
 const all = new URLSearchParams(parameters).toString()
@@ -220,6 +221,8 @@ const grantTypes: Record<string, string[]> = {
   authorization_code: ['code', 'code_verifier', 'redirect_uri', 'scope', 'resource'],
   refresh_token: ['refresh_token', 'scope', 'resource'],
   'urn:ietf:params:oauth:grant-type:device_code': ['device_code', 'code_verifier'],
+  password: ['username', 'password', 'scope', 'nonce'],
+  client_credentials: ['scope', 'nonce'],
   'urn:ietf:params:oauth:grant-type:token-exchange': [
     ...['subject_token', 'subject_token_type', 'requested_token_type', 'connector_id', 'audience', 'actor_token'],
   ],

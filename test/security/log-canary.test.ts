@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { startProvider } from '../clients/lib/program.ts'
 import { type BrowserAnswer, openBrowser } from '../flows/browser.ts'
-import { arrive, challengeOf, passwordHash, startLogin, startServer, web } from '../flows/server.ts'
+import { answerAt, arrive, challengeOf, passwordHash, startLogin, startServer, web } from '../flows/server.ts'
 import { type OidcUpstream, startOidcUpstream, upstreamClient } from '../upstreams/oidc.ts'
 import { oidcConnector } from './attack.ts'
 
@@ -14,7 +14,15 @@ const client = { ...web, secret: canary('client-secret') }
 
 const configuration = (up: OidcUpstream) => ({
   logger: { level: 'debug', format: 'text' },
-  oauth2: { skipApprovalScreen: true },
+  oauth2: {
+    skipApprovalScreen: true,
+    passwordConnector: 'pw',
+    responseTypes: ['code', 'id_token', 'token'],
+    grantTypes: [
+      ...['authorization_code', 'refresh_token', deviceGrant, exchangeGrant],
+      ...['password', 'client_credentials'],
+    ],
+  },
   connectors: [
     oidcConnector(up, { getUserInfo: true }),
     { type: 'mockCallback', id: 'mock', name: 'Mock' },
@@ -67,8 +75,11 @@ async function useEverything(issuer: string, up: OidcUpstream): Promise<Set<stri
     for (const value of browser.cookies(issuer).values()) secret(value)
     if (answer.text.includes('name="approval"')) answer = await browser.decide(answer, true)
     for (const address of [...browser.asked, answer.location ?? '']) {
-      const query = URL.parse(address, issuer)?.searchParams
-      for (const name of ['code', 'state', 'nonce', 'code_verifier']) secret(query?.get(name))
+      const { searchParams, hash = '' } = URL.parse(address, issuer) ?? {}
+      const fragment = new URLSearchParams(hash.slice(1))
+      for (const name of ['code', 'state', 'nonce', 'code_verifier', 'access_token', 'id_token']) {
+        secret(searchParams?.get(name), fragment.get(name))
+      }
     }
     return { started, answer, browser }
   }
@@ -104,6 +115,16 @@ async function useEverything(issuer: string, up: OidcUpstream): Promise<Set<stri
     await post('/token/revoke', { token: next.refresh_token ?? '', ...credentials })
     await login('corp', undefined, { id_token_hint: id_token, login_hint: 'hint' })
   }
+  for (const mode of ['fragment', 'form_post']) {
+    const params = { response_type: 'code id_token token', response_mode: mode }
+    const { answer } = await login('corp', undefined, params)
+    const { access_token, id_token, code } = answerAt(answer)
+    assert.ok(access_token)
+    secret(access_token, id_token, code)
+  }
+  const passwords = { grant_type: 'password', username: 'u', scope: 'openid offline_access' }
+  for (const password of [canary('password'), canary('wrong-granted-password')]) await token({ ...passwords, password })
+  assert.ok((await token({ grant_type: 'client_credentials', scope: 'openid' })).id_token)
   // Wrong in every way.
   await login('local', { login: 'jane@example.com', password: canary('wrong-password') })
   await login('pw', { login: 'nobody', password: canary('other-password') })

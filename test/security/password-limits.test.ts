@@ -1,7 +1,7 @@
 /** Lessons, row 23: guesses at a password are counted for the person, however the name is written, and end by themselves. */
 import assert from 'node:assert/strict'
 import { type Browser, type BrowserAnswer, openBrowser } from '../flows/browser.ts'
-import { device, type FlowServer, passwordHash, startLogin, startServer, stopClock } from '../flows/server.ts'
+import { cli, device, type FlowServer, passwordHash, startLogin, startServer, stopClock } from '../flows/server.ts'
 
 const person = { email: 'jänè@example.com', hash: passwordHash, username: 'jane', userID: 'id-of-jane' }
 /** As directories and databases, or people, write the same. */
@@ -67,6 +67,31 @@ describe('limits of passwords over HTTP', () => {
     const answers = await Promise.all(Array.from({ length: 40 }, () => attempt(person.email, 'wrong')))
     assert.equal(answers.filter(({ status }) => status === 401).length, 10)
     assert.equal(answers.filter(({ status }) => status === 429).length, 30)
+  })
+
+  it('count guesses at the password grant together with those at the form, and by the same spellings', async () => {
+    using _clock = stopClock()
+    await using granting = await startServer({
+      connectors: [
+        { type: 'mockPassword', id: 'fast', name: 'Fast', config: { username: person.email, password: 'password' } },
+      ],
+      oauth2: { skipApprovalScreen: true, passwordConnector: 'fast' },
+      web: { http: '127.0.0.1:0', ...proxied },
+    })
+    const grant = (username: string, password: string, headers: Record<string, string> = {}) =>
+      granting.request(granting.url('/token'), {
+        form: { grant_type: 'password', scope: 'openid', client_id: cli.id, username, password },
+        headers,
+      })
+    for (const name of spellings) assert.equal((await grant(name, 'wrong')).status, 400, name)
+    for (const name of spellings) assert.equal((await grant(name, 'password')).status, 429, name)
+    const other = openBrowser()
+    const form = await other.follow(startLogin(granting).url)
+    assert.equal((await other.submit(form, { login: person.email, password: 'password' })).status, 429)
+    const from = { 'x-forwarded-for': '203.0.113.30' }
+    for (let each = 0; each < 100; each++) assert.equal((await grant(`nobody-${each}`, 'x', from)).status, 400)
+    assert.equal((await grant('somebody', 'x', from)).status, 429)
+    assert.equal((await grant('somebody', 'x')).status, 400)
   })
 
   it('do not begin anew with a new login, another browser or another client', async () => {

@@ -20,6 +20,15 @@ const entry = (id: Id) => ({
   ...(id === 'web' ? { secret: 'web-secret' } : { public: true }),
 })
 
+/** Answered in the query or in the fragment, with a login or an error. */
+const requests: Record<string, string>[] = [
+  {},
+  { prompt: 'none' },
+  { response_mode: 'fragment', prompt: 'none' },
+  { response_type: 'id_token' },
+  { response_type: 'code id_token', prompt: 'none' },
+]
+
 /** Where the answers of a client may go, as a browser reads the address. */
 function isHome(id: Id, location: string): boolean {
   if (clients[id].some((uri) => location.startsWith(`${uri}${uri.includes('?') ? '&' : '?'}`))) return true
@@ -79,7 +88,10 @@ describe('redirects', function () {
   this.timeout(30_000)
   let server: FlowServer
   before(async () => {
-    server = await startServer({ staticClients: [entry('web'), entry('spa'), entry('native'), entry('cli')] })
+    server = await startServer({
+      oauth2: { skipApprovalScreen: true, responseTypes: ['code', 'id_token'] },
+      staticClients: [entry('web'), entry('spa'), entry('native'), entry('cli')],
+    })
   })
   after(() => server[Symbol.asyncDispose]())
 
@@ -95,8 +107,7 @@ describe('redirects', function () {
       const corpus = [...new Set([...registered.flatMap(disguises), ...dangerous, ...notLoopback])]
       for (const redirectUri of corpus) {
         if (clients[id].includes(redirectUri)) continue
-        // One that logs in, one that is refused at once.
-        for (const params of [{}, { prompt: 'none' }, { response_mode: 'fragment', prompt: 'none' }]) {
+        for (const params of requests) {
           const { url } = startLogin(server, { client, redirectUri, params })
           const answer = await followHere(openBrowser(), server, url)
           const { location = '' } = answer

@@ -1,7 +1,7 @@
 /** Lessons, row 28: whatever ended a login once ends it never again, with the old cookie put back and hours later too. */
 import assert from 'node:assert/strict'
 import { openBrowser } from '../flows/browser.ts'
-import { arrive, corp, passwordHash, startLogin, startServer, stopClock } from '../flows/server.ts'
+import { answerAt, arrive, corp, passwordHash, startLogin, startServer, stopClock } from '../flows/server.ts'
 import { assertNoCode, cookieHeader, isDeadEnd } from './attack.ts'
 
 const person = { email: 'jane@example.com', hash: passwordHash, username: 'jane', userID: 'id-of-jane' }
@@ -23,6 +23,41 @@ describe('replays', () => {
       isDeadEnd(await browser.request(departure.location!), 'without the cookie')
       const answer = await browser.request(departure.location!, { headers: { cookie } })
       assertNoCode(answer)
+    }
+  })
+
+  it('of the callback of a login without a code, by fragment and by form', async () => {
+    const oauth2 = { skipApprovalScreen: true, responseTypes: ['id_token', 'token'] }
+    await using server = await startServer({ connectors: [corp('replays')], oauth2 })
+    for (const mode of ['fragment', 'form_post']) {
+      using clock = stopClock()
+      const browser = openBrowser()
+      const started = startLogin(server, { params: { response_type: 'id_token token', response_mode: mode } })
+      const departure = await browser.request(started.url)
+      const cookie = cookieHeader(browser, server.issuer)
+      assert.match(answerAt(await browser.goOn(departure)).access_token ?? '', /^eyJ/)
+      for (const wait of [0, 500]) {
+        clock.advance(wait)
+        await server.driver.sweep(new Date())
+        isDeadEnd(await browser.request(departure.location!), 'without the cookie')
+        isDeadEnd(await browser.request(departure.location!, { headers: { cookie } }))
+      }
+    }
+  })
+
+  it('of an approval of a login without a code', async () => {
+    const oauth2 = { responseTypes: ['id_token'] }
+    await using server = await startServer({ connectors: [corp('replays')], oauth2 })
+    using clock = stopClock()
+    const browser = openBrowser()
+    const page = await browser.follow(startLogin(server, { params: { response_type: 'id_token' } }).url)
+    const cookie = cookieHeader(browser, server.issuer)
+    assert.match(answerAt(await browser.decide(page, true)).id_token ?? '', /^eyJ/)
+    const form = { state: new URL(page.url).searchParams.get('state')!, approval: 'approve' }
+    for (const wait of [0, 500, 101, 4000]) {
+      clock.advance(wait)
+      await server.driver.sweep(new Date())
+      assertNoCode(await browser.request(server.url('/approval'), { form, headers: { cookie } }))
     }
   })
 

@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict'
 import { type Browser, type BrowserAnswer, openBrowser } from '../flows/browser.ts'
 import {
+  answerAt,
   authorize,
   corp,
   device,
@@ -36,16 +37,21 @@ const clients = (changes: Record<string, unknown> = {}, peerChanges: Record<stri
     ...peerChanges,
   },
 ]
+const oauth2 = { skipApprovalScreen: true, responseTypes: ['code', 'id_token', 'token'] }
 const onlyFor = (grantTypes: string[]) => ({ connectors: [{ ...corpEntry, grantTypes }, spare] })
 
 /** What was under way when the server was restarted with other settings. */
 interface UnderWay {
   refresh(): Promise<BrowserAnswer>
   code(): Promise<BrowserAnswer>
+  /** The code of a hybrid flow, which came with an ID token. */
+  hybrid(): Promise<BrowserAnswer>
   device(): Promise<BrowserAnswer>
   exchange(): Promise<BrowserAnswer>
   /** The person comes back from the upstream. */
   callback(): Promise<BrowserAnswer>
+  /** The person comes back from the upstream, and the client wants tokens at once. */
+  tokens(): Promise<BrowserAnswer>
   /** The person presses the button. */
   approval(): Promise<BrowserAnswer>
 }
@@ -59,7 +65,7 @@ async function restart(
   after: Record<string, unknown>,
   work: (underWay: UnderWay, server: FlowServer) => Promise<void>,
 ): Promise<void> {
-  const base = { connectors: [corpEntry, spare], staticClients: clients() }
+  const base = { connectors: [corpEntry, spare], staticClients: clients(), oauth2 }
   const first = await startServer({ ...base, ...before }, { store: 'lowdb' })
   const request = { connector: 'corp', scope: `${scope} audience:server:client_id:peer` }
   const { tokens } = await logIn(first, request)
@@ -71,6 +77,12 @@ async function restart(
   if (link) await person.follow(new URL(link.href, choice.url).href)
   const waiting: Browser = openBrowser()
   const departure = await waiting.request(startLogin(first, request).url)
+  const frontChannel = (responseType: string) =>
+    startLogin(first, { ...request, params: { response_type: responseType } })
+  const impatient: Browser = openBrowser()
+  const leaving = await impatient.request(frontChannel('id_token token').url)
+  const mixed = frontChannel('code id_token')
+  const mixedCode = answerAt(await openBrowser().follow(mixed.url)).code!
   const asked = openBrowser()
   const page = await asked.follow(startLogin(first, { ...request, params: { prompt: 'consent' } }).url)
   await first.close()
@@ -80,10 +92,12 @@ async function restart(
   const underWay: UnderWay = {
     refresh: () => server.refresh(tokens.refresh_token!),
     code: () => server.redeem(arrived),
+    hybrid: () => server.redeem({ ...mixed, code: mixedCode, location: '' }),
     device: () => server.token({ grant_type: deviceGrant, device_code: String(begun.device_code) }, device),
     exchange: () =>
       server.token({ grant_type: exchangeGrant, connector_id: 'corp', scope: 'openid', ...exchange }, web),
     callback: () => waiting.follow(departure.location!),
+    tokens: () => impatient.follow(leaving.location!),
     approval: () => asked.decide(page, true),
   }
   await work(underWay, server)
@@ -93,17 +107,20 @@ async function restart(
 const steps: Record<Step, 'program' | 'person'> = {
   refresh: 'program',
   code: 'program',
+  hybrid: 'program',
   device: 'program',
   exchange: 'program',
   callback: 'person',
+  tokens: 'person',
   approval: 'person',
 }
 
 function told(step: Step, answer: BrowserAnswer): string {
   if (steps[step] === 'program') return answer.status === 200 ? 'works' : errorOf(answer)
   if (answer.location?.startsWith(`${web.redirectUri}?code=`)) return 'works'
+  if (step === 'tokens' && answer.location?.includes('access_token=')) return 'works'
   assertNoCode(answer)
-  const error = answer.location && URL.parse(answer.location)?.searchParams.get('error')
+  const error = answer.location && answerAt(answer).error
   return error ? `client is told ${error}` : `page ${answer.status}`
 }
 
@@ -116,21 +133,28 @@ const cases: { what: string; after: Record<string, unknown>; expected: Expected 
     expected: {
       refresh: '401 invalid_client',
       code: '401 invalid_client',
+      hybrid: '401 invalid_client',
       device: '401 invalid_client',
       exchange: '401 invalid_client',
       callback: 'page 403',
+      tokens: 'page 403',
       approval: 'page 403',
     },
   },
   {
     what: 'the secret of a client',
     after: { staticClients: clients({ secret: 'another' }) },
-    expected: { refresh: '401 invalid_client', code: '401 invalid_client', exchange: '401 invalid_client' },
+    expected: {
+      refresh: '401 invalid_client',
+      code: '401 invalid_client',
+      hybrid: '401 invalid_client',
+      exchange: '401 invalid_client',
+    },
   },
   {
     what: 'the redirect URI of a client',
     after: { staticClients: clients({ redirectURIs: ['https://app.example.com/'] }) },
-    expected: { callback: 'page 403', approval: 'page 403' },
+    expected: { callback: 'page 403', tokens: 'page 403', approval: 'page 403' },
   },
   {
     what: 'the connector from what a client may use',
@@ -138,9 +162,11 @@ const cases: { what: string; after: Record<string, unknown>; expected: Expected 
     expected: {
       refresh: '400 invalid_grant',
       code: '400 invalid_grant',
+      hybrid: '400 invalid_grant',
       device: '400 invalid_grant',
       exchange: '400 invalid_grant',
       callback: 'page 403',
+      tokens: 'page 403',
       approval: 'page 403',
     },
   },
@@ -150,41 +176,58 @@ const cases: { what: string; after: Record<string, unknown>; expected: Expected 
     expected: {
       refresh: '400 invalid_grant',
       code: '400 invalid_grant',
+      hybrid: '400 invalid_grant',
       device: '400 invalid_grant',
       exchange: '400 invalid_request',
       callback: 'page 403',
+      tokens: 'page 403',
       approval: 'page 403',
     },
   },
   {
     what: 'refreshing from the connector',
-    after: onlyFor(['authorization_code', deviceGrant, exchangeGrant]),
+    after: onlyFor(['authorization_code', 'implicit', deviceGrant, exchangeGrant]),
     expected: { refresh: '400 invalid_grant' },
   },
   {
     what: 'logins from the connector',
-    after: onlyFor(['refresh_token', deviceGrant, exchangeGrant]),
+    after: onlyFor(['refresh_token', 'implicit', deviceGrant, exchangeGrant]),
     expected: { code: '400 invalid_grant', callback: 'page 403', approval: 'page 403' },
   },
   {
     what: 'devices from the connector',
-    after: onlyFor(['refresh_token', 'authorization_code', exchangeGrant]),
+    after: onlyFor(['refresh_token', 'authorization_code', 'implicit', exchangeGrant]),
     expected: { device: '400 invalid_grant' },
   },
   {
     what: 'token exchange from the connector',
-    after: onlyFor(['refresh_token', 'authorization_code', deviceGrant]),
+    after: onlyFor(['refresh_token', 'authorization_code', 'implicit', deviceGrant]),
     expected: { exchange: '400 invalid_request' },
   },
   {
     what: 'refreshing from the server',
-    after: { oauth2: { skipApprovalScreen: true, grantTypes: ['authorization_code', deviceGrant, exchangeGrant] } },
+    after: { oauth2: { ...oauth2, grantTypes: ['authorization_code', deviceGrant, exchangeGrant] } },
     expected: { refresh: '400 unsupported_grant_type' },
   },
   {
     what: 'the trust of a peer',
     after: { staticClients: clients({}, { trustedPeers: [] }) },
-    expected: { refresh: '400 invalid_scope', code: '400 invalid_scope' },
+    expected: {
+      refresh: '400 invalid_scope',
+      code: '400 invalid_scope',
+      hybrid: '400 invalid_scope',
+      tokens: 'client is told invalid_scope',
+    },
+  },
+  {
+    what: 'tokens of the authorization endpoint from the connector',
+    after: onlyFor(['refresh_token', 'authorization_code', deviceGrant, exchangeGrant]),
+    expected: { hybrid: '400 invalid_grant', tokens: 'page 403' },
+  },
+  {
+    what: 'the response types that bring tokens',
+    after: { oauth2: { skipApprovalScreen: true } },
+    expected: { tokens: 'page 403' },
   },
 ]
 

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { openBrowser } from '../flows/browser.ts'
 import {
   type Arrived,
+  answerAt,
   authorize,
   type Client,
   challengeOf,
@@ -188,6 +189,36 @@ describe('tokens of another kind, client or time', () => {
     clock.advance(10 * 60)
     assert.equal(errorOf(await brief.refresh(latest)), '400 invalid_grant')
     assert.deepEqual(await brief.introspect(latest), { active: false })
+  })
+
+  it('row 34: tokens of the authorization endpoint, of a password and of a client itself end like all others', async () => {
+    using clock = stopClock()
+    await using brief = await startServer({
+      connectors: [{ type: 'mockPassword', id: 'pw', name: 'PW', config: { username: 'u', password: 'p' } }],
+      expiry: { idTokens: '5m' },
+      oauth2: {
+        skipApprovalScreen: true,
+        passwordConnector: 'pw',
+        responseTypes: ['id_token', 'token'],
+        grantTypes: ['password', 'client_credentials'],
+      },
+    })
+    const browser = openBrowser()
+    const page = await browser.follow(startLogin(brief, { params: { response_type: 'id_token token' } }).url)
+    const given = answerAt(await browser.submit(page, { login: 'u', password: 'p' }))
+    const password = { grant_type: 'password', username: 'u', password: 'p', scope: 'openid' }
+    const byPassword = tokensOf(await brief.token(password, web))
+    const ofClient = tokensOf(await brief.token({ grant_type: 'client_credentials', scope: 'openid' }, web))
+    const all = [given, byPassword, ofClient].flatMap(({ access_token, id_token }) => [access_token!, id_token!])
+    const states = async () =>
+      Promise.all(
+        all.map(async (token) => [(await brief.userinfo(token)).status, (await brief.introspect(token)).active]),
+      )
+    clock.advance(299)
+    assert.deepEqual(await states(), Array(6).fill([200, true]))
+    clock.advance(1)
+    assert.deepEqual(await states(), Array(6).fill([401, false]))
+    for (const token of all) assert.equal(errorOf(await brief.refresh(token)), '400 unsupported_grant_type')
   })
 
   it('row 34: a refresh token that nobody used for its time is refused, by introspection too', async () => {

@@ -62,7 +62,7 @@ export const client = Type.Object({
   clientCredentialsClaims: Type.Optional(
     Type.Object(
       { groups: Type.Optional(listOf('Groups in those tokens.')) },
-      { description: 'Claims of tokens of the client credentials grant.' },
+      { description: 'Claims of tokens of the client credentials grant, which stand for the client itself.' },
     ),
   ),
 })

@@ -5,6 +5,9 @@ import { dpop } from './profiles.ts'
 
 export const DEVICE_CODE = 'urn:ietf:params:oauth:grant-type:device_code'
 export const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange'
+export const IMPLICIT = 'implicit'
+export const PASSWORD = 'password'
+export const CLIENT_CREDENTIALS = 'client_credentials'
 
 /** Grant types that Dex knows. */
 export const GRANT_TYPES = [
@@ -12,14 +15,14 @@ export const GRANT_TYPES = [
   'refresh_token',
   DEVICE_CODE,
   TOKEN_EXCHANGE,
-  'implicit',
-  'password',
-  'client_credentials',
+  IMPLICIT,
+  PASSWORD,
+  CLIENT_CREDENTIALS,
 ]
 /** Grant types that the token endpoint serves without further configuration. */
 export const SERVED_GRANT_TYPES = ['authorization_code', 'refresh_token', DEVICE_CODE, TOKEN_EXCHANGE]
 /** Grant types that a connector can be restricted to. */
-export const CONNECTOR_GRANT_TYPES = GRANT_TYPES.filter((name) => name !== 'client_credentials')
+export const CONNECTOR_GRANT_TYPES = GRANT_TYPES.filter((name) => name !== CLIENT_CREDENTIALS)
 
 export const RESPONSE_TYPES = [
   'code',
@@ -34,13 +37,15 @@ export const RESPONSE_TYPES = [
 export const oauth2 = Type.Object(
   {
     grantTypes: Type.Optional(
-      listOf('Narrows what the token endpoint serves. Unknown names are passed over with a warning.', {
-        'x-default': 'all that are built',
-      }),
+      listOf(
+        'Narrows what the token endpoint serves and discovery lists. Unknown names are passed over with a warning. `password` needs `passwordConnector`, `implicit` a response type with `token` in it.',
+        { 'x-default': 'all but `client_credentials`, which has to be listed' },
+      ),
     ),
     responseTypes: Type.Optional(
       Type.Array(Type.Enum(RESPONSE_TYPES), {
-        description: 'Response types of the authorization endpoint.',
+        description:
+          'Response types of the authorization endpoint. What is put together of types that are listed by themselves is served too; `token` alone never is.',
         'x-default': '`["code"]`',
       }),
     ),
@@ -50,7 +55,11 @@ export const oauth2 = Type.Object(
     alwaysShowLoginScreen: Type.Optional(
       Type.Boolean({ default: false, description: 'Show the choice of connectors even when there is only one.' }),
     ),
-    passwordConnector: Type.Optional(text('Connector that answers the password grant.')),
+    passwordConnector: Type.Optional(
+      text(
+        'Id of the connector that answers the password grant, whose clients see the passwords of people: for software that can do no better.',
+      ),
+    ),
     dpop: Type.Optional(dpop),
     pkce: Type.Optional(
       Type.Object(

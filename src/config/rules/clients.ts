@@ -90,7 +90,20 @@ const readClient = (entry: Entry, pointer: string, reading: Reading): ClientOpti
     ...(entry.frontchannelLogoutURI && { frontchannelLogoutURI: entry.frontchannelLogoutURI }),
     ...(entry.refreshTokenLifetime === 'session' && { sessionBound: true }),
     ...(entry.signingAlgorithm && { signingAlgorithm: entry.signingAlgorithm }),
+    ...readOwnGroups(entry, pointer, reading),
   }
+}
+
+const readOwnGroups = (entry: Entry, pointer: string, { report }: Reading): Pick<ClientOptions, 'ownGroups'> => {
+  const groups = entry.clientCredentialsClaims?.groups ?? []
+  if (groups.length === 0) return {}
+  if (entry.public) {
+    report.warn(
+      child(pointer, 'clientCredentialsClaims'),
+      'has no effect: a public client cannot use the client credentials grant',
+    )
+  }
+  return { ownGroups: groups }
 }
 
 /** A value that stands in the file or in a variable which the file names; `undefined` when neither. */

@@ -55,7 +55,7 @@ export function accessTokenOf(provider: Provider, { keys, issued, issuer, client
         clientId: this.clientId!,
         clients,
         login: source.login,
-        scopes: this.scopes,
+        scopes: source.kind === 'implicit' ? new Set(source.scopes) : this.scopes,
         nonce: source.nonce,
         sid: source.sid,
         withAuthTime: tellsAuthTime(source),
@@ -71,6 +71,8 @@ export function accessTokenOf(provider: Provider, { keys, issued, issuer, client
         audience.length > 0
           ? await keys.sign(forResource(claims, audience, this.clientId!, this.scopes), { typ: 'at+jwt', algorithm })
           : await keys.sign(claims, { algorithm })
+      // The engine would tell the client `openid` alone; what was asked for need not be told (RFC 6749, 4.2.2).
+      if (source.kind === 'implicit') delete this.scope
       this.emit('issued')
       return state.accessToken
     }

@@ -1,6 +1,6 @@
 /** Clients of an operator's file, with Dex's redirect rules in the place of the engine's. */
 import { hash } from 'node:crypto'
-import type { ClientMetadata, Client as EngineClient, Provider } from 'oidc-provider'
+import type { ClientMetadata, Client as EngineClient, Provider, ResponseType } from 'oidc-provider'
 import type { Clients } from '../clients.ts'
 import type { DynamicClientOptions } from '../dynamic/options.ts'
 import { clientAdapter } from '../dynamic/registered.ts'
@@ -16,13 +16,19 @@ const noAddress = 'https://address.invalid/'
 /** Clients that came from elsewhere and are kept ready, with their key sets. */
 const remembered = 500
 
-export interface ClientContext {
-  clients: Clients
+/** What every client may ask for. */
+interface ServedTypes {
   grantTypes: readonly string[]
+  /** As the engine spells them. */
+  responseTypes: readonly string[]
+}
+
+export interface ClientContext extends ServedTypes {
+  clients: Clients
   dynamicClients?: DynamicClientOptions | undefined
 }
 
-export function clientOf(provider: Provider, { clients, grantTypes, dynamicClients }: ClientContext) {
+export function clientOf(provider: Provider, { clients, dynamicClients, ...served }: ClientContext) {
   const Base = provider.Client
   class Client extends (Base as unknown as new (
     metadata: ClientMetadata,
@@ -58,7 +64,7 @@ export function clientOf(provider: Provider, { clients, grantTypes, dynamicClien
       if (!options) return undefined
       if (options.origin !== undefined) return stranger(options)
       // Set afterwards: the engine refuses ids with letters outside ASCII, which Dex's files may have.
-      const client = Object.assign(new Client(metadataOf(options, grantTypes)), { clientId: options.id })
+      const client = Object.assign(new Client(metadataOf(options, served)), { clientId: options.id })
       demand(client, options)
       made.set(id, client)
       return client
@@ -80,12 +86,12 @@ function demand(client: EngineClient, options: ClientOptions): void {
 }
 
 /** What the engine is told of a client. */
-function metadataOf(options: ClientOptions, grantTypes: readonly string[]): ClientMetadata {
+function metadataOf(options: ClientOptions, { grantTypes, responseTypes }: ServedTypes): ClientMetadata {
   return {
     client_id: 'client',
     client_name: options.name,
     redirect_uris: [noAddress],
-    response_types: ['code'],
+    response_types: [...responseTypes] as ResponseType[],
     grant_types: [...grantTypes],
     ...authenticationOf(options),
     ...keysOf(options),

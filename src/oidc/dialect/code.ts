@@ -48,7 +48,8 @@ export function authorizationCodeOf(
     }
 
     override async save(): Promise<string> {
-      const { finished } = currentState()
+      const state = currentState()
+      const { finished } = state
       if (!finished) throw new Error('a code is made before the person is known')
       const { login, scopes, sid, agent } = finished
       this.scope = scopes.join(' ')
@@ -59,8 +60,10 @@ export function authorizationCodeOf(
         ...(this.nonce !== undefined && { nonce: this.nonce }),
         ...(sid !== undefined && { sid }),
         ...(agent !== undefined && { origin: { agent } }),
+        ...(state.source && { hybrid: true }),
       }
-      return super.save()
+      state.newCode = await super.save()
+      return state.newCode
     }
 
     static override async find<T>(this: { new (...args: never[]): T }, value: string, options?: object) {

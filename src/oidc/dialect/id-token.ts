@@ -14,14 +14,14 @@ export function idTokenOf(provider: Provider, { keys, issuer, clients, lifetime 
 
     override async issue(options: Parameters<EngineToken['issue']>[0]): Promise<string> {
       if (options.use !== 'idtoken') return super.issue(options)
-      const { source, accessToken, code: spent } = currentState()
+      const { source, accessToken, newCode, code: spent } = currentState()
       if (!source) throw new Error('an ID token is made without a login')
       const claims = tokenClaims({
         issuer,
         clientId: this.client.clientId,
         clients,
         login: source.login,
-        scopes: new Set(this.scope.split(' ')),
+        scopes: new Set(source.kind === 'implicit' ? source.scopes : this.scope.split(' ')),
         nonce: source.nonce,
         sid: source.sid,
         withAuthTime: tellsAuthTime(source),
@@ -33,8 +33,8 @@ export function idTokenOf(provider: Provider, { keys, issuer, clients, lifetime 
       const algorithm = clients.get(this.client.clientId)?.signingAlgorithm
       if (accessToken !== undefined) claims.at_hash = keys.halfHash(accessToken, algorithm)
       const { code, device_code: deviceCode } = this.ctx.oidc.params ?? {}
-      const redeemed = code ?? deviceCode
-      if (typeof redeemed === 'string') claims.c_hash = keys.halfHash(redeemed, algorithm)
+      const bound = newCode ?? code ?? deviceCode
+      if (typeof bound === 'string') claims.c_hash = keys.halfHash(bound, algorithm)
       return keys.sign(claims, { algorithm })
     }
 

@@ -3,6 +3,7 @@ import type { Provider } from 'oidc-provider'
 import type { Audit } from '../../telemetry/audit.ts'
 import type { Clients } from '../clients.ts'
 import type { OidcOptions } from '../options.ts'
+import { engineResponseTypes } from '../response-types.ts'
 import { accessTokenOf, type TokenContext } from './access-token.ts'
 import { clientOf } from './client.ts'
 import { authorizationCodeOf } from './code.ts'
@@ -28,11 +29,12 @@ export function applyDialect(
   provider: Provider,
   { options, clients, driver, keys, issued, hasEnded, audit }: DialectContext,
 ): void {
-  const { issuer, lifetimes, grantTypes, refreshTokens, pkce, dynamicClients } = options
+  const { issuer, lifetimes, grantTypes, responseTypes, refreshTokens, pkce, dynamicClients } = options
   const tokens: TokenContext = { keys, issued, issuer, clients, lifetime: lifetimes.tokens }
+  const served = { grantTypes, responseTypes: engineResponseTypes(responseTypes) }
   const models = {
     OIDCContext: contextOf(provider, { clients, grantTypes, algorithm: () => keys.algorithm }),
-    Client: clientOf(provider, { clients, grantTypes, dynamicClients }),
+    Client: clientOf(provider, { clients, ...served, dynamicClients }),
     Session: sessionOf(provider),
     Grant: grantOf(provider),
     AuthorizationCode: authorizationCodeOf(provider, { audit, tokenLifetime: lifetimes.tokens, clients }),

@@ -25,6 +25,7 @@ import { connectorOfSession, sessionFor } from './sso.ts'
 export const judgeContext = ({ clients, oidc, keys, issuer }: Services): JudgeContext => ({
   clients,
   pkce: oidc.pkce,
+  responseTypes: oidc.responseTypes,
   hintedSubject: async (token) => {
     const claims = await keys.verify(token)
     return isIdToken(claims, issuer) ? claims.sub : undefined
@@ -42,7 +43,7 @@ export const authorize = (services: Services) => async (ctx: Context, next: Next
     const { error, description } = judgement
     return refuseClient(ctx, services, judgement, { error, description })
   }
-  const usable = connectors.allowed(judgement.client, 'authorization_code')
+  const usable = connectors.allowed(judgement.client, judgement.grantType)
   const others = () => keepRequest(ctx, services, request, judgement)
   const wanted =
     (await connectorOf(ctx, request.params, usable, services, judgement.locales, others)) ??

@@ -6,7 +6,7 @@ import { type Login, personOf } from '../../login/identity.ts'
 import type { Stash } from '../../login/stash.ts'
 import { decideDevice } from '../../oidc/device.ts'
 import { codeLifetime } from '../../oidc/dialect/code.ts'
-import { issueCode } from '../../oidc/issue.ts'
+import { issueAnswer } from '../../oidc/issue.ts'
 import { useUp } from '../../oidc/pushed.ts'
 import { redirectTo } from '../../oidc/redirects.ts'
 import { stateOf } from '../../oidc/state.ts'
@@ -80,7 +80,7 @@ export async function grant(ctx: Context, next: Next, services: Services, stash:
   const { authRequests } = services.oidc.lifetimes
   const until = Math.floor(services.now().getTime() / 1000 + authRequests)
   if (purpose.pushedId !== undefined) useUp(stateOf(ctx).unit, purpose.pushedId, until)
-  await issueCode(ctx, next, purpose.params, { ...known, scopes, seed: purpose.seed })
+  await issueAnswer(ctx, next, purpose.params, { ...known, scopes, seed: purpose.seed })
 }
 
 /** The person, or the upstream, said no. */

@@ -7,6 +7,7 @@ import type { Stash } from '../../login/stash.ts'
 import { deviceGrant } from '../../oidc/device.ts'
 import { mustPush } from '../../oidc/profile.ts'
 import { redirectAllowed, redirectTo } from '../../oidc/redirects.ts'
+import { grantTypeOf, servedResponseTypes } from '../../oidc/response-types.ts'
 import { sendPage } from '../answer.ts'
 import { jarOf } from '../cookies.ts'
 import { readForm, requireOwnForm } from '../form.ts'
@@ -35,15 +36,21 @@ export async function stashOf(ctx: Context, services: Services, state: string | 
 }
 
 /** What was right when the login began may have been taken away since; the browser carries it through a restart. */
-async function mayGoOn({ clientId, connectorId, purpose }: Stash, { clients, connectors }: Services): Promise<boolean> {
+async function mayGoOn(
+  { clientId, connectorId, purpose }: Stash,
+  { clients, connectors, oidc }: Services,
+): Promise<boolean> {
   const client = await clients.load(clientId)
   if (!client) return false
+  const { redirect_uri: redirectUri = '', response_type: responseType = '' } =
+    purpose.kind === 'authorize' ? purpose.params : {}
   if (purpose.kind === 'authorize') {
-    if (!redirectAllowed(client, purpose.params.redirect_uri ?? '')) return false
+    if (!redirectAllowed(client, redirectUri)) return false
+    if (!servedResponseTypes(oidc.responseTypes).includes(responseType)) return false
     if (mustPush(client) && purpose.pushedId === undefined) return false
   }
   if (connectorId === '') return true
-  const grantType = purpose.kind === 'device' ? deviceGrant : 'authorization_code'
+  const grantType = purpose.kind === 'device' ? deviceGrant : grantTypeOf(responseType)
   return connectors.allowed(client, grantType).some(({ id }) => id === connectorId)
 }
 
