@@ -250,6 +250,29 @@ describe('signed requests and signed answers', () => {
       await assert.rejects(redeem(signed, arrived, asked), { error: 'invalid_scope' })
     })
 
+    it('never has tokens in a query', async () => {
+      await using hybrid = await startServer({
+        oauth2: { skipApprovalScreen: true, responseTypes: ['code', 'token', 'id_token'] },
+        staticClients: [
+          { id: 'app', name: 'app', secret: 'app-secret', redirectURIs: [addressOf('app')] },
+          { id: 'bound', name: 'bound', secret: 's', redirectURIs: [addressOf('bound')], dpop: 'required' },
+        ],
+      })
+      for (const response_mode of ['jwt', 'query.jwt', 'fragment.jwt']) {
+        const { params } = await ask('app', { response_mode, response_type: 'code id_token token' })
+        const url = hybrid.url(`/auth?${new URLSearchParams({ client_id: 'app', ...params })}`)
+        const { location } = await openBrowser().follow(url)
+        assert.ok(location!.startsWith(`${addressOf('app')}#response=`), location)
+        const [, payload] = new URLSearchParams(location!.split('#')[1]).get('response')!.split('.')
+        const claims = JSON.parse(Buffer.from(payload!, 'base64url').toString()) as Record<string, unknown>
+        for (const name of ['code', 'id_token', 'access_token', 'state']) assert.ok(claims[name], name)
+        assert.equal(claims.iss, hybrid.issuer)
+      }
+      const { params } = await ask('bound', { response_type: 'code token' })
+      const url = hybrid.url(`/auth?${new URLSearchParams({ client_id: 'bound', ...params })}`)
+      assert.equal((await openBrowser().follow(url)).location!.match(/error=(\w+)/)?.[1], 'unsupported_response_type')
+    })
+
     it('is no token of ours', async () => {
       const asked = await ask('app', { response_mode: 'jwt' })
       const { response } = answerAt(await openBrowser().follow(oauth.buildAuthorizationUrl(client, asked.params).href))
