@@ -107,14 +107,14 @@ export const checks = {
 }
 
 const knownSchemas = async () => {
-  const [{ configuration }, { localSigner }, { connectorTypes }, { storageTypes }] = await Promise.all([
+  const [{ configuration }, { localSigner, vaultSigner }, { connectorTypes }, { storageTypes }] = await Promise.all([
     import('../src/config/keys/index.ts'),
-    import('../src/config/keys/tokens.ts'),
+    import('../src/config/keys/signer.ts'),
     import('../connectors/index.ts'),
     import('../src/storage/index.ts'),
   ])
   const types = [...Object.values(connectorTypes), ...Object.values(storageTypes)]
-  return [configuration, localSigner, ...types.map(({ schema }) => schema)]
+  return [configuration, localSigner, vaultSigner, ...types.map(({ schema }) => schema)]
 }
 
 /** Koa's list of all media types, 8 MB in memory. It serves to add charsets, and to know a type by an extension. */

@@ -83,6 +83,11 @@ export interface FailureDetails {
   link?: URL
   /** Seconds after which another try makes sense. */
   retryAfter?: number
+  /**
+   * What the upstream gave in the place of the data that `refresh` was called with, before something else failed: kept for
+   * the next try, since the former data may be of no use any more.
+   */
+  connectorData?: Json
   /** The upstream does not grant `offline_access` to this client of it: a start without it may succeed. */
   offlineAccessRefused?: true
 }

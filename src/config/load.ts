@@ -21,6 +21,7 @@ import { readLogger } from './rules/logging.ts'
 import { readPasswords } from './rules/passwords.ts'
 import { checkFapiServer } from './rules/profiles.ts'
 import { readSessions } from './rules/sessions.ts'
+import { readLayout } from './rules/shapes.ts'
 import { checkClientAlgorithms, readSigner } from './rules/signer.ts'
 import { readStorage } from './rules/storage.ts'
 import { readExpiry, readPkce } from './rules/tokens.ts'
@@ -138,9 +139,10 @@ const settle = async (understood: Understood, options: LoadOptions, reading: Rea
   const { flags = {} } = options
   const expiry = understood.expiry ?? {}
   const issuer = checkIssuer(understood.issuer, reading)
-  const web = await readWeb(understood.web ?? {}, flags, reading)
+  const web = await readWeb(understood.web ?? {}, understood.layout, flags, reading)
   const registry = { find: options.connectorTypes, names: options.connectorTypeNames }
-  const listed = await readConnectors(understood.connectors ?? [], issuer, registry, reading)
+  const tokens = readExpiry(expiry, reading)
+  const listed = await readConnectors(understood.connectors ?? [], issuer, registry, tokens.refreshTokens, reading)
   const local = readPasswords(understood, reading)
   if (local && listed.some(({ id }) => id === 'local')) {
     reading.report.warn(
@@ -154,6 +156,7 @@ const settle = async (understood: Understood, options: LoadOptions, reading: Rea
   const clients = readClients(
     understood.staticClients ?? [],
     connectors.map(({ id }) => id),
+    tokens,
     reading,
   )
   checkCertificateWays(clients, web, reading)
@@ -176,6 +179,7 @@ const settle = async (understood: Understood, options: LoadOptions, reading: Rea
     oidc: {
       issuer,
       clients,
+      ...readLayout(understood, reading),
       ...(dynamicClients && { dynamicClients }),
       ...(web.clientCertificates?.address !== undefined && { certificateAddress: web.clientCertificates.address }),
       ...readGrants(
@@ -185,7 +189,7 @@ const settle = async (understood: Understood, options: LoadOptions, reading: Rea
       ),
       ...readPkce(understood.oauth2 ?? {}, reading),
       ...(understood.oauth2?.dpop?.requireNonce && { dpop: { requireNonce: true } }),
-      ...readExpiry(expiry, reading),
+      ...tokens,
       ...(sessions && { sessions: true }),
       signer,
     },

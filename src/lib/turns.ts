@@ -3,11 +3,14 @@
 export interface Turns {
   /** Resolves when it is this caller's turn, with what ends it. */
   take(key: string): Promise<() => void>
+  /** Whether somebody has, or waits for, the turn of a key. */
+  taken(key: string): boolean
 }
 
 export function openTurns(): Turns {
   const last = new Map<string, Promise<void>>()
   return {
+    taken: (key) => last.has(key),
     async take(key) {
       const before = last.get(key)
       const { promise, resolve } = Promise.withResolvers<void>()

@@ -29,8 +29,6 @@ export type DataPlace = Pick<Login, 'sealedData' | 'dataId'>
 
 export interface KeepOwner extends Owner {
   scopes: readonly string[]
-  /** The login has such a record already. */
-  dataId?: string | undefined
   /** A session begins, whose end the connector may want to tell the upstream. */
   session?: boolean
 }
@@ -42,6 +40,10 @@ export interface ConnectorData {
   open(owner: Owner, place: DataPlace): Promise<Json | undefined>
   /** Stages a record for the data of a login that a session and several refresh tokens will share. */
   share(unit: Pick<Unit, 'create'>, login: Login, expiresAt: number | undefined): Login
+  /** Seals data for a record that is another's business. */
+  seal(owner: Owner, data: Json): string
+  /** What was sealed; `undefined` when it cannot be opened any more. */
+  unseal(owner: Owner, sealed: string): Json | undefined
 }
 
 /** A person's data is written by all their logins: here one after the other, and the last one wins; replicas try again. */
@@ -52,42 +54,39 @@ export function openConnectorData({ driver, sealer }: { driver: StorageDriver; s
 
   const turns = openTurns()
 
-  /** Changes a record that must be there unless it may be made. */
-  const store = async (kind: 'person' | 'login-data', id: string, body: SharedData): Promise<void> => {
+  const store = async (id: string, body: SharedData): Promise<void> => {
+    const record = { index: {}, body }
     const done = await turns.take(id)
     try {
       for (let each = 0; each < tries; each++) {
-        const before = await driver.get(kind, id)
-        if (!before && kind === 'login-data') return
-        const { expiresAt } = before ?? {}
-        const record = { ...(expiresAt !== undefined && { expiresAt }), index: {}, body }
+        const before = await driver.get('person', id)
         const change = before
-          ? ({ do: 'replace', kind, id, version: before.version, record } as const)
-          : ({ do: 'create', kind, id, record } as const)
+          ? ({ do: 'replace', kind: 'person', id, version: before.version, record } as const)
+          : ({ do: 'create', kind: 'person', id, record } as const)
         if ((await driver.commit([change])).ok) return
       }
     } finally {
       done()
     }
-    throw new Error('a record of connector data is written by too many logins at once')
+    throw new Error('the record of a person is written by too many logins at once')
   }
   const stored = async (kind: 'person' | 'login-data', id: string): Promise<string | undefined> =>
     ((await driver.get(kind, id))?.body as SharedData | undefined)?.data
 
   return {
+    seal: (owner, data) => sealer.seal(data, purposeOf(owner)),
+    unseal: (owner, sealed) => sealer.open(sealed, purposeOf(owner)),
     async keep(owner, data) {
-      const { connector, scopes, dataId, session = false } = owner
+      const { connector, scopes, session = false } = owner
       // Nobody will ask for it without a refresh token, and without a session that another client could get one from.
       const wanted = session && (connector.logout !== undefined || connector.style === 'password')
       if (!scopes.includes('offline_access') && !wanted) return {}
       const sealed = sealer.seal(data, purposeOf(owner))
       if (connector.dataPer === 'person') {
-        await store('person', idOf(owner), sharedData(owner, sealed))
+        await store(idOf(owner), sharedData(owner, sealed))
         return {}
       }
-      if (dataId === undefined) return { sealedData: sealed }
-      await store('login-data', dataId, sharedData(owner, sealed))
-      return { dataId }
+      return { sealedData: sealed }
     },
 
     async open(owner, { sealedData, dataId }) {

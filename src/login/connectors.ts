@@ -2,7 +2,7 @@
 import { type Connector, type ConnectorContext, type ConnectorFailure, failure } from '../../connectors/contract.ts'
 import type { Logger } from '../lib/logger.ts'
 import { connectorType } from './load-connector.ts'
-import type { ConnectorOptions } from './options.ts'
+import type { ConnectorOptions, RefreshPolicy } from './options.ts'
 
 export interface ConfiguredConnector {
   readonly id: string
@@ -15,6 +15,8 @@ export interface ConfiguredConnector {
   readonly opened: Connector | undefined
   /** Whether `connectors[].grantTypes` lets this grant type use it. */
   allows(grantType: string): boolean
+  /** What `connectors[].refresh` says. */
+  readonly refresh?: Partial<RefreshPolicy>
 }
 
 export interface Connectors {
@@ -75,7 +77,7 @@ export async function openConnectors(
 }
 
 function configured(options: ConnectorOptions, { folder, contextFor }: ConnectorsContext): ConfiguredConnector {
-  const { id, name, type, config, grantTypes } = options
+  const { id, name, type, config, grantTypes, refresh } = options
   let opened: Connector | undefined
   let opening: Promise<Connector> | undefined
   const open = async (): Promise<Connector> => {
@@ -103,6 +105,7 @@ function configured(options: ConnectorOptions, { folder, contextFor }: Connector
       return opening
     },
     allows: (grantType) => grantTypes.length === 0 || grantTypes.includes(grantType),
+    ...(refresh && { refresh }),
   }
 }
 

@@ -15,9 +15,10 @@ import type { ConfiguredConnector, Connectors } from './connectors.ts'
 import { asFailure, failureTable } from './failures.ts'
 import { type Login, personOf } from './identity.ts'
 import type { Stash } from './stash.ts'
+import { coveredScopes } from './wanted-claims.ts'
 
 /** Who logs in where, and for what. */
-export type LoginRequest = Pick<Stash, 'connectorId' | 'clientId' | 'scopes'>
+export type LoginRequest = Pick<Stash, 'connectorId' | 'clientId' | 'scopes' | 'wanted'>
 
 export interface LoginFlow {
   /**
@@ -90,13 +91,20 @@ export function openLoginFlow(context: LoginFlowContext): LoginFlow {
       data === undefined
         ? {}
         : await connectorData.keep({ connector, connectorId, userId: known.userId, scopes, session: sessions }, data)
-    const login: Login = { connectorId, identity: known, authTime: Math.floor(now().getTime() / 1000), ...kept }
+    const login: Login = { connectorId, identity: known, authTime: authTimeOf(known), ...kept }
     const { groups } = known
     const person = personOf(login)
     log.info('login successful', { ...person, groups: groups ?? [] })
     audit({ type: 'login_succeeded', client_id: clientId, ...person, ...(groups && { groups }) })
     metrics.login(connectorId, 'success')
     return login
+  }
+
+  /** The upstream's, which may have known the person for hours, unless it says nothing or lives in the future. */
+  const authTimeOf = ({ authentication }: Login['identity']): number => {
+    const current = Math.floor(now().getTime() / 1000)
+    const told = authentication?.time
+    return told !== undefined && told > 0 ? Math.min(Math.floor(told), current) : current
   }
 
   return {
@@ -107,7 +115,7 @@ export function openLoginFlow(context: LoginFlowContext): LoginFlow {
         const query = `state=${stash.state}`
         if (connector.style === 'password') return `${address}/login?${query}`
         const departure: Departure = await connector.start({
-          scopes: connectorScopes(stash.scopes),
+          scopes: connectorScopes(coveredScopes(stash.scopes, stash.wanted)),
           callbackUrl: callbackUrl(),
           state: stash.state,
           wishes,
@@ -132,7 +140,7 @@ export function openLoginFlow(context: LoginFlowContext): LoginFlow {
           callbackUrl: callbackUrl(),
           params,
           headers: trusted,
-          scopes: connectorScopes(stash.scopes),
+          scopes: connectorScopes(coveredScopes(stash.scopes, stash.wanted)),
           state: stash.state,
           ...(stash.memo !== undefined && { memo: stash.memo }),
         })
@@ -146,7 +154,8 @@ export function openLoginFlow(context: LoginFlowContext): LoginFlow {
       try {
         const connector = await opened(request.connectorId)
         if (connector.style !== 'password') throw failure('login_refused', 'this connector takes no password')
-        const identity = await connector.login(username, password, askedOf(connector, request.scopes, sessions))
+        const asked = askedOf(connector, coveredScopes(request.scopes, request.wanted), sessions)
+        const identity = await connector.login(username, password, asked)
         if (identity) return await succeeded(request, connector, identity)
       } catch (error) {
         return failed(error, request, username)

@@ -1,3 +1,11 @@
+/** When a refresh asks the upstream who the person is now, and what follows when it does not answer. */
+export interface RefreshPolicy {
+  /** `maxAge`: seconds for which its last answer is good. */
+  upstream: 'always' | 'never' | { maxAge: number }
+  /** `staleFor`: seconds since its last answer for which that one is used when it cannot be asked. */
+  onOutage: 'deny' | { staleFor: number }
+}
+
 /** One entry of `connectors:`. */
 export interface ConnectorOptions {
   id: string
@@ -8,6 +16,8 @@ export interface ConnectorOptions {
   config: unknown
   /** Grant types that may use it; empty: all. */
   grantTypes: string[]
+  /** Over the standard policy; a client may say otherwise. */
+  refresh?: Partial<RefreshPolicy>
 }
 
 /** Dex's `sessions:`. */

@@ -8,6 +8,7 @@ import type { Sealer } from '../storage/seal.ts'
 import type { Login } from './identity.ts'
 import { randomState } from './random.ts'
 import { openWaiting } from './waiting.ts'
+import type { WantedClaims } from './wanted-claims.ts'
 
 /** What the login is for. */
 export type Purpose =
@@ -37,6 +38,8 @@ export interface Stash {
   clientId: string
   /** Scopes as the client asked for them. */
   scopes: string[]
+  /** What the client asked for beyond them. */
+  wanted?: WantedClaims
   purpose: Purpose
   /** What the connector wants back. */
   memo?: Json
@@ -51,6 +54,8 @@ export interface Stash {
   parked?: ParkedRequest
   /** Leads back to the choice of connectors. */
   backUrl?: string
+  /** The name that the password form begins with (`login_hint`). */
+  loginHint?: string
   /** Languages that the client asked pages in (`ui_locales`). */
   locales?: string[]
   /** Unix seconds. */

@@ -3,7 +3,10 @@
  * handed on in the engine's own terms, with nothing in it that was not looked at.
  */
 import { hash } from 'node:crypto'
+import type { WantedClaims } from '../login/wanted-claims.ts'
+import { ClaimsFault, readClaims } from './claims-request.ts'
 import type { Clients } from './clients.ts'
+import { type Mode, modeOf } from './modes.ts'
 import type { ClientOptions, OidcOptions } from './options.ts'
 import { isFapi } from './profile.ts'
 import { profileFault, resourceFault } from './profile-faults.ts'
@@ -20,22 +23,6 @@ import { scopeFaults, splitScopes } from './scopes.ts'
 
 export type AuthorizationParams = Record<string, string>
 
-/**
- * Response modes under names of our own: the engine would write addresses anew, which clients compare as text, and make
- * pages with inline code.
- */
-export const modes = {
-  query: 'query_as_written',
-  fragment: 'fragment_as_written',
-  formPost: 'form_post_page',
-  outOfBand: 'out_of_band_page',
-  // Signed (JARM, 2.3); the engine leaves out the second `iss` by these names.
-  queryJwt: 'query.jwt',
-  fragmentJwt: 'fragment.jwt',
-  formPostJwt: 'form_post.jwt',
-} as const
-export type Mode = (typeof modes)[keyof typeof modes]
-
 export interface AcceptedRequest {
   client: ClientOptions
   redirectUri: string
@@ -43,6 +30,8 @@ export interface AcceptedRequest {
   grantType: string
   /** As the client asked for them. */
   scopes: string[]
+  /** What is asked for beyond the scopes. */
+  wanted?: WantedClaims
   /** For the engine. */
   params: AuthorizationParams
   /** The person has to approve even where the operator switched that off. */
@@ -103,6 +92,8 @@ export async function judgeAuthorization(
     }),
   )
   const client = await context.clients.load(params.client_id ?? '')
+  // RFC 6749, 3.3.
+  if (client?.defaultScopes && params.scope === undefined) params.scope = client.defaultScopes.join(' ')
   if (!client || repeated.includes('client_id')) {
     return page(`Invalid client_id: no application of the name "${clip(params.client_id ?? '')}" is registered here.`)
   }
@@ -151,8 +142,9 @@ function faultOf(params: AuthorizationParams, client: ClientOptions, context: Ju
     profileFault(params, client, context.via) ??
     challengeFault(params, client, context.pkce) ??
     scopeFault(params, client, context) ??
-    responseTypeFault(params, context) ??
-    promptFault(params)
+    responseTypeFault(params, client, context) ??
+    promptFault(params) ??
+    claimsFault(params)
   )
 }
 
@@ -196,6 +188,7 @@ function scopeFault(params: AuthorizationParams, client: ClientOptions, { client
 
 function responseTypeFault(
   { response_type: type, response_mode: mode, redirect_uri: redirectUri, nonce }: AuthorizationParams,
+  { origin }: ClientOptions,
   { responseTypes }: JudgeContext,
 ): Fault | undefined {
   if (type === undefined) return ['invalid_request', 'No response_type provided']
@@ -206,6 +199,8 @@ function responseTypeFault(
     return ['unsupported_response_type', `the response types here are ${listed || 'none'}`]
   }
   if (!bringsTokens(asked)) return undefined
+  // Nobody here vouches for where the tokens would go.
+  if (origin !== undefined) return ['unauthorized_client', 'this application may only ask for a code']
   if (redirectUri === outOfBand) return ['invalid_request', 'out of band shows a code and nothing else']
   // OAuth 2.0 Multiple Response Types, 5: queries are logged, and sent on as referrer.
   if (mode === 'query') return ['invalid_request', 'tokens come by response_mode fragment or form_post, not query']
@@ -231,23 +226,14 @@ function promptFault(params: AuthorizationParams): Fault | undefined {
   return maxAge === undefined || /^\d{1,15}$/.test(maxAge) ? undefined : ['invalid_request', 'Invalid max_age value']
 }
 
-/**
- * A mode that is not known is passed over, as in Dex. What brings tokens, or would, is answered in the fragment, errors as
- * well (OAuth 2.0 Multiple Response Types, 5; JARM, 2.3).
- */
-export function modeOf(
-  { response_mode: mode, response_type: type = '' }: AuthorizationParams,
-  redirectUri: string,
-): Mode {
-  if (redirectUri === outOfBand) return modes.outOfBand
-  if (mode === 'form_post') return modes.formPost
-  if (mode === 'form_post.jwt') return modes.formPostJwt
-  const [place, form] = mode === 'jwt' ? [undefined, 'jwt'] : (mode ?? '').split('.')
-  const inFragment = place === 'fragment' || bringsTokens(spelledOut(type))
-  if (form === 'jwt' && (mode === 'jwt' || place === 'query' || place === 'fragment')) {
-    return inFragment ? modes.fragmentJwt : modes.queryJwt
+function claimsFault({ claims, acr_values: levels }: AuthorizationParams): Fault | undefined {
+  try {
+    readClaims(claims, levels)
+    return undefined
+  } catch (error) {
+    if (error instanceof ClaimsFault) return ['invalid_request', clip(error.message)]
+    throw error
   }
-  return mode === 'fragment' || bringsTokens(spelledOut(type)) ? modes.fragment : modes.query
 }
 
 function accept(
@@ -262,6 +248,7 @@ function accept(
   const { resources: allowed = [] } = client
   const responseType = spelledOut(asked)
   const prompts = new Set(promptsOf(params) as Prompt[])
+  const wanted = readClaims(params.claims, params.acr_values)
   return {
     accepted: true,
     client,
@@ -269,6 +256,7 @@ function accept(
     returnTo,
     grantType: grantTypeOf(responseType),
     scopes: splitScopes(params.scope),
+    ...(wanted && { wanted }),
     askApproval: prompts.has('consent') || params.approval_prompt === 'force',
     prompts,
     ...(maxAge !== undefined && { maxAge: Number(maxAge) }),

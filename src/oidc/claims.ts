@@ -2,21 +2,37 @@
 import { hash, randomUUID } from 'node:crypto'
 import { errors } from 'oidc-provider'
 import type { Login } from '../login/identity.ts'
-import { mayNameAudience, peerOf, type TrustingClients } from './scopes.ts'
+import { type ClaimSet, scopeOfClaim } from '../login/wanted-claims.ts'
+import { isWanted } from './claims-request.ts'
+import { groupsClaim, groupsFault } from './groups-claim.ts'
+import type { ClientOptions } from './options.ts'
+import { preferredUsername } from './preferred-username.ts'
+import { mayNameAudience, peerOf } from './scopes.ts'
 import type { GrantSource } from './state.ts'
 import { encodeSubject } from './subject.ts'
 
 export type TokenClaims = Record<string, unknown> & { sub: string; exp: number; iat: number; jti: string }
 
+/** What a client's entry says of its claims. */
+export type ClaimRules = Pick<ClientOptions, 'groupsClaim' | 'preferredUsername'>
+
+export interface RuledClients {
+  get(id: string): ({ trustedPeers: readonly string[] } & ClaimRules) | undefined
+}
+
 export interface ClaimsRequest {
   issuer: string
   clientId: string
-  clients: TrustingClients
+  clients: RuledClients
   login: Login
   /** As granted. */
   scopes: ReadonlySet<string>
   nonce?: string | undefined
   sid?: string | undefined
+  /** Claims that this token is to have beside those of the scopes. */
+  wanted?: ClaimSet | undefined
+  /** The client asked for a level of authentication. */
+  acrAsked?: boolean | undefined
   /** Whether `auth_time` is told, see `tellsAuthTime`. */
   withAuthTime: boolean
   /** Seconds. */
@@ -40,10 +56,11 @@ export const tellsAuthTime = ({ kind, sid }: GrantSource): boolean =>
 
 /**
  * Claims by scope (OpenID Connect Core, 5.4, and Dex's): absent rather than empty.
- * @throws errors.InvalidScope when a client that is named as audience does not trust this one any more
+ * @throws errors.InvalidScope when a client that is named as audience does not trust this one any more,
+ *   errors.InvalidGrant when the client wants groups that nobody knows and the grant had no earlier chance to refuse
  */
 export function tokenClaims(request: ClaimsRequest): TokenClaims {
-  const { issuer, login, scopes, nonce, sid, withAuthTime, lifetime, now, jti = randomUUID() } = request
+  const { issuer, clientId, clients, login, scopes, nonce, sid, wanted, lifetime, now, jti = randomUUID() } = request
   const { identity, connectorId } = login
   const claims: TokenClaims = {
     iss: issuer,
@@ -54,25 +71,44 @@ export function tokenClaims(request: ClaimsRequest): TokenClaims {
     jti,
   }
   if (nonce !== undefined) claims.nonce = nonce
-  if (withAuthTime) claims.auth_time = login.authTime
+  Object.assign(claims, authenticationClaims(request))
   if (sid !== undefined) claims.sid = sid
-  if (scopes.has('email')) {
-    if (identity.email) claims.email = identity.email
-    claims.email_verified = identity.emailVerified ?? false
-  }
-  if (scopes.has('groups') && identity.groups && identity.groups.length > 0) claims.groups = identity.groups
-  if (scopes.has('profile')) {
-    const name = identity.username ?? identity.userId
-    if (name) claims.name = name
-    if (identity.preferredUsername) claims.preferred_username = identity.preferredUsername
-  }
-  if (scopes.has('federated:id')) {
-    claims.federated_claims = {
-      ...(connectorId && { connector_id: connectorId }),
-      ...(identity.userId && { user_id: identity.userId }),
-    }
+  const client = clients.get(clientId)
+  const fault = groupsFault(identity, wanted?.groups ? [...scopes, 'groups'] : [...scopes], client)
+  if (fault !== undefined) throw new errors.InvalidGrant(fault)
+  for (const [name, value] of Object.entries(personalClaims(login, client))) {
+    if (value === undefined) continue
+    if (scopes.has(scopeOfClaim[name]!) || isWanted(wanted, name, value)) claims[name] = value
   }
   return claims
+}
+
+/** How and when the person was authenticated, as far as it is known: the upstream's word, passed on. */
+function authenticationClaims({ login, withAuthTime, wanted, acrAsked }: ClaimsRequest): Record<string, unknown> {
+  const { acr, amr } = login.identity.authentication ?? {}
+  // "0" is the standard's word for a login of which no level is vouched for (OpenID Connect Core, 2).
+  const level = acr ?? (acrAsked || wanted?.acr ? '0' : undefined)
+  return {
+    ...((withAuthTime || wanted?.auth_time) && { auth_time: login.authTime }),
+    ...(level !== undefined && { acr: level }),
+    ...(amr && amr.length > 0 && { amr }),
+  }
+}
+
+/** All that can be said of a person to a client, by the claim's name; `undefined` for what is not known. */
+export function personalClaims({ identity, connectorId }: Login, client?: ClaimRules): Record<string, unknown> {
+  const { userId, username, email, emailVerified } = identity
+  return {
+    email: email || undefined,
+    email_verified: emailVerified ?? false,
+    groups: groupsClaim(identity, client),
+    name: (username ?? userId) || undefined,
+    preferred_username: preferredUsername(identity, encodeSubject(userId, connectorId), client?.preferredUsername),
+    federated_claims: {
+      ...(connectorId && { connector_id: connectorId }),
+      ...(userId && { user_id: userId }),
+    },
+  }
 }
 
 /** `aud` and `azp`: the clients that the scopes name, then the requesting one (OpenID Connect Core, 2). */

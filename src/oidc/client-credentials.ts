@@ -1,4 +1,5 @@
 /** The client credentials grant (RFC 6749, 4.4) as Dex has it: tokens that stand for the client itself, without a connector. */
+
 import { errors, type Provider, type TokenEndpointGrantContext } from 'oidc-provider'
 import type { Login } from '../login/identity.ts'
 import type { Clients } from './clients.ts'

@@ -21,6 +21,36 @@ export const paths = {
   discovery: '/.well-known/openid-configuration',
 } as const
 
+/** Which paths clients are told: Dex's, or those that software written for Okta makes from the issuer by itself. */
+export type Layout = 'dex' | 'okta'
+
+const oktaNames = {
+  authorization: 'authorize',
+  token: 'token',
+  pushed: 'par',
+  keys: 'keys',
+  userinfo: 'userinfo',
+  deviceAuthorization: 'device/authorize',
+  introspection: 'introspect',
+  revocation: 'revoke',
+  logout: 'logout',
+} satisfies Partial<Record<keyof typeof paths, string>>
+
+/** Where Okta serves the discovery document besides (RFC 8414, though below the issuer). */
+export const oktaDiscovery = '/.well-known/oauth-authorization-server'
+
+/**
+ * Paths of a layout, by the path that Dex has for the same endpoint; empty for Dex's own. Okta's stand at `/v1/…` below an
+ * issuer with `/oauth2` in its path, and at `/oauth2/v1/…` below any other, as Okta's libraries make them.
+ */
+export function layoutAliases({ issuer, layout }: Pick<OidcOptions, 'issuer' | 'layout'>): ReadonlyMap<string, string> {
+  if (layout !== 'okta') return new Map()
+  const folder = new URL(issuer).pathname.includes('/oauth2') ? '/v1' : '/oauth2/v1'
+  return new Map(
+    Object.entries(oktaNames).map(([name, okta]) => [paths[name as keyof typeof oktaNames], `${folder}/${okta}`]),
+  )
+}
+
 /** Where a client may have to show its certificate. */
 const certificateEndpoints = {
   token_endpoint: paths.token,
@@ -34,16 +64,18 @@ const certificateEndpoints = {
 export function discoveryDocument(options: OidcOptions, algorithms: readonly string[]): object {
   const { issuer, grantTypes, responseTypes, pkce, sessions, dynamicClients } = options
   const base = issuer.replace(/\/$/, '')
+  const aliases = layoutAliases(options)
+  const at = (path: string): string => `${base}${aliases.get(path) ?? path}`
   return {
     issuer,
-    authorization_endpoint: `${base}${paths.authorization}`,
-    token_endpoint: `${base}${paths.token}`,
-    jwks_uri: `${base}${paths.keys}`,
-    userinfo_endpoint: `${base}${paths.userinfo}`,
-    device_authorization_endpoint: `${base}${paths.deviceAuthorization}`,
-    introspection_endpoint: `${base}${paths.introspection}`,
-    revocation_endpoint: `${base}${paths.revocation}`,
-    end_session_endpoint: `${base}${paths.logout}`,
+    authorization_endpoint: at(paths.authorization),
+    token_endpoint: at(paths.token),
+    jwks_uri: at(paths.keys),
+    userinfo_endpoint: at(paths.userinfo),
+    device_authorization_endpoint: at(paths.deviceAuthorization),
+    introspection_endpoint: at(paths.introspection),
+    revocation_endpoint: at(paths.revocation),
+    end_session_endpoint: at(paths.logout),
     ...(sessions && {
       backchannel_logout_supported: true,
       backchannel_logout_session_supported: true,
@@ -76,9 +108,12 @@ export function discoveryDocument(options: OidcOptions, algorithms: readonly str
       'groups',
       'federated_claims',
       ...(sessions ? ['sid'] : []),
+      'acr',
+      'amr',
+      'auth_time',
     ],
-    claims_parameter_supported: false,
-    ...profileMembers(options, `${base}${paths.pushed}`),
+    claims_parameter_supported: true,
+    ...profileMembers(options, at(paths.pushed)),
     request_uri_parameter_supported: false,
     authorization_response_iss_parameter_supported: true,
   }

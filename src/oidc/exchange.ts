@@ -5,6 +5,7 @@ import type { Connectors } from '../login/connectors.ts'
 import { asFailure, failureTable } from '../login/failures.ts'
 import { personOf } from '../login/identity.ts'
 import type { Clients } from './clients.ts'
+import type { Lifetimes } from './lifetimes.ts'
 import type { ClientOptions } from './options.ts'
 import { Outage } from './refresh.ts'
 import { scopeFaults, splitScopes } from './scopes.ts'
@@ -27,8 +28,7 @@ export interface ExchangeContext {
   connectors: Connectors
   clients: Clients
   log: Logger
-  /** Seconds. */
-  lifetime: number
+  lifetimes: Pick<Lifetimes, 'idTokens' | 'accessTokens'>
 }
 
 /** Adds the grant type to the engine. */
@@ -47,7 +47,7 @@ export function addTokenExchange(provider: Provider, context: ExchangeContext): 
 async function exchange(
   provider: Provider,
   ctx: TokenEndpointGrantContext<ExchangeParameters>,
-  { connectors, clients, log, lifetime }: ExchangeContext,
+  { connectors, clients, log, lifetimes }: ExchangeContext,
 ): Promise<void> {
   const { client, params } = ctx.oidc
   const asked = readRequest(params)
@@ -69,7 +69,8 @@ async function exchange(
     subject_token_type: asked.type,
     requested_token_type: asked.requested,
   })
-  ctx.body = { access_token: token, issued_token_type: asked.requested, token_type: 'Bearer', expires_in: lifetime }
+  const life = (asked.requested === types.idToken ? lifetimes.idTokens : lifetimes.accessTokens)(client.clientId)
+  ctx.body = { access_token: token, issued_token_type: asked.requested, token_type: 'Bearer', expires_in: life }
 }
 
 /** Faults with the codes of RFC 8693, 2.2.2. */

@@ -6,7 +6,9 @@ import { hash, randomBytes, timingSafeEqual } from 'node:crypto'
 import type { Json } from '../lib/json.ts'
 import type { NewRecord } from '../storage/contract.ts'
 import { sealUnder } from '../storage/seal.ts'
+import { checkSlot } from './oldest-checks.ts'
 import type { RefreshTokenOptions } from './options.ts'
+import { checkedAt } from './refresh-policy.ts'
 import type { GrantSource } from './state.ts'
 import { encodeSubject } from './subject.ts'
 
@@ -30,7 +32,8 @@ export interface Family {
 
 /** What a presented token is to its family. */
 export type Standing =
-  | { is: 'current' }
+  /** `again`: it does not rotate, and was used within the interval. */
+  | { is: 'current'; again: boolean }
   /** The one before, presented again within the interval: `token` is what its first use was answered. */
   | { is: 'repeated'; token: string }
   /** One that was used before; `since` milliseconds ago. */
@@ -55,9 +58,18 @@ export function parseToken(token: string): { id: string; secret: string } | unde
   return { id: token.slice(0, idLetters), secret: token.slice(idLetters) }
 }
 
-export function standingOf(family: Family, secret: string, reuseInterval: number, now: number): Standing {
+/** @param now when the token came, milliseconds since the epoch */
+export function standingOf(
+  family: Family,
+  secret: string,
+  { rotate, reuseInterval }: Pick<RefreshTokenOptions, 'rotate' | 'reuseInterval'>,
+  now: number,
+): Standing {
   const hashed = hashOf(secret)
-  if (equal(hashed, family.current)) return { is: 'current' }
+  if (equal(hashed, family.current)) {
+    const used = !rotate && reuseInterval > 0 && family.usedAt > family.issuedAt
+    return { is: 'current', again: used && now - family.usedAt <= reuseInterval * 1000 }
+  }
   const place = family.spent.findIndex((each) => equal(each, hashed))
   if (place < 0) return { is: 'unknown' }
   const since = now - family.usedAt
@@ -98,13 +110,19 @@ export function familyRecord(family: Family, options: RefreshTokenOptions): NewR
     ...(expiresAt !== undefined && { expiresAt }),
     index: {
       grant: family.grantId,
-      person: hashOf(family.accountId),
-      client: family.clientId,
+      ...ownersOf(family),
       ...(family.source.sid !== undefined && { session: family.source.sid }),
+      checked: checkSlot(family.source.login.connectorId, checkedAt(family.source)),
     },
     body: family as unknown as Json,
   }
 }
+
+/** Indexes by which the refresh tokens of a person with a client are found. */
+export const ownersOf = ({ accountId, clientId }: Pick<Family, 'accountId' | 'clientId'>) => ({
+  person: hashOf(accountId),
+  client: clientId,
+})
 
 /** Unix seconds from which on the family is not good any more; `undefined`: never. */
 export function expiryOf(

@@ -1,6 +1,7 @@
 /** What Dex tells of a token beyond RFC 7662, 2.2. */
+import { scopeOfClaim } from '../login/wanted-claims.ts'
+import { personalClaims, type RuledClients } from './claims.ts'
 import type { FoundToken } from './dialect/refresh-token.ts'
-import { federatedId } from './scopes.ts'
 
 type Body = Record<string, unknown>
 
@@ -15,9 +16,15 @@ const shown = [
   'federated_claims',
 ] as const
 
-export function introspectionAnswer(body: Body, entities: Record<string, object | undefined>): Body {
+export function introspectionAnswer(
+  body: Body,
+  entities: Record<string, object | undefined>,
+  clients: RuledClients,
+): Body {
   const { AccessToken, RefreshToken } = entities
-  const claims = RefreshToken ? claimsOf(RefreshToken as FoundToken) : ((AccessToken as { extra?: Body })?.extra ?? {})
+  const claims = RefreshToken
+    ? claimsOf(RefreshToken as FoundToken, clients)
+    : ((AccessToken as { extra?: Body })?.extra ?? {})
   const ext = Object.fromEntries(shown.flatMap((name) => (claims[name] === undefined ? [] : [[name, claims[name]]])))
   const { client_id, exp, iat, iss, scope, sub, aud } = body
   return {
@@ -39,18 +46,12 @@ export function introspectionAnswer(body: Body, entities: Record<string, object 
 }
 
 /** A refresh token stands for all that was granted. */
-function claimsOf({ family }: FoundToken): Body {
+function claimsOf({ family }: FoundToken, clients: RuledClients): Body {
   const { login, scopes, sid } = family.source
-  const { identity, connectorId } = login
-  const { email, emailVerified, groups, username, preferredUsername, userId } = identity
+  const granted = new Set(scopes)
+  const claims = Object.entries(personalClaims(login, clients.get(family.clientId)))
   return {
     ...(sid !== undefined && { sid }),
-    ...(scopes.includes('email') && { ...(email && { email }), email_verified: emailVerified ?? false }),
-    ...(scopes.includes('groups') && groups && groups.length > 0 && { groups }),
-    ...(scopes.includes('profile') && {
-      name: username ?? userId,
-      ...(preferredUsername && { preferred_username: preferredUsername }),
-    }),
-    ...(scopes.includes(federatedId) && { federated_claims: { connector_id: connectorId, user_id: userId } }),
+    ...Object.fromEntries(claims.filter(([name, value]) => value !== undefined && granted.has(scopeOfClaim[name]!))),
   }
 }

@@ -19,7 +19,7 @@ export async function issueAnswer(
 ): Promise<void> {
   const state = stateOf(ctx)
   const { response_type: responseType = '', nonce } = params
-  const { login, scopes, seed, sid } = finished
+  const { login, scopes, wanted, seed, sid } = finished
   state.finished = finished
   if (bringsTokens(responseType)) {
     state.source = {
@@ -28,6 +28,7 @@ export async function issueAnswer(
       scopes,
       ...(nonce !== undefined && { nonce }),
       ...(sid !== undefined && { sid }),
+      ...(wanted && { wanted }),
     }
     // A code does this by its own id; kept as long as one, see adapter.ts.
     if (!bringsCode(responseType)) {

@@ -1,6 +1,20 @@
+import type { RefreshPolicy } from '../login/options.ts'
+import type { Layout } from './discovery.ts'
 import type { DynamicClientOptions } from './dynamic/options.ts'
 import type { VaultOptions } from './keys/vault.ts'
 import type { LocalAlgorithm } from './keys.ts'
+
+/** Names as an application accepts them. */
+export interface NameRule {
+  /** Without what follows the last `@`. */
+  cutDomain: boolean
+  /** As Kubernetes names things: lower case letters, digits, `-` and `.`. */
+  form: 'as-is' | 'kubernetes'
+  /** Characters, the suffix included. */
+  maxLength?: number
+  /** Letters of a hash of `sub` at the end, so that no two people have one name: whenever, or where the name was changed. */
+  suffix: 'always' | 'changed' | 'never'
+}
 
 /** Public keys of a client, or its certificates (`x5c`): as they stand in the file, or where it publishes them. */
 export type ClientKeys = { jwks: { keys: Record<string, unknown>[] } } | { jwksURI: string }
@@ -68,10 +82,24 @@ export interface ClientOptions {
   accessToken?: { audience: string }
   /** Resources that tokens may be asked for (RFC 8707), compared as text; empty: the parameter is passed over. */
   resources?: string[]
+  /** Of a request that names none. */
+  defaultScopes?: string[]
+  /** Claim `groups` of somebody without any; absent: `omit`. */
+  groupsClaim?: 'omit' | 'empty' | 'fail'
+  /** How claim `preferred_username` is made; absent: as the upstream says. */
+  preferredUsername?: NameRule
+  /** A public client's `https://localhost/…` stands for http on loopback as well. */
+  httpsLoopback?: boolean
   /** What its tokens are signed with; absent: the default of the signer. */
   signingAlgorithm?: LocalAlgorithm
   /** Groups in tokens of the client credentials grant, which stand for the client itself. */
   ownGroups?: string[]
+  /** Over the policy of the connector. */
+  refresh?: Partial<RefreshPolicy>
+  /** In the place of `OidcOptions.lifetimes.tokens`. Seconds. */
+  lifetimes?: { idTokens: number; accessTokens: number }
+  /** In the place of `OidcOptions.refreshTokens`. */
+  refreshTokens?: RefreshTokenOptions
 }
 
 /** All durations in seconds. */
@@ -83,12 +111,17 @@ export interface RefreshTokenOptions {
   absoluteLifetime?: number
   /** Since the last use; absent: for ever. */
   validIfNotUsedFor?: number
+  /** Refresh tokens that a person has with one client at a time; absent: any number. */
+  maxPerUserAndClient?: number
 }
 
 export interface OidcOptions {
   /** As configured, to the letter. */
   issuer: string
   clients: ClientOptions[]
+  layout: Layout
+  /** Introspection at a path of the layout also takes its parameters from the query, which ends up in logs of proxies. */
+  introspectionQuery?: boolean
   dynamicClients?: DynamicClientOptions
   /** Where applications with certificates reach this server, without a trailing slash (RFC 8705, 5); absent: at the issuer. */
   certificateAddress?: string

@@ -1,4 +1,5 @@
 /** The password grant (RFC 6749, 4.3) as Dex has it: one connector of the operator's choice answers it. */
+
 import { errors, type Provider, type TokenEndpointGrantContext } from 'oidc-provider'
 import type { Logger } from '../lib/logger.ts'
 import type { Connectors } from '../login/connectors.ts'
@@ -33,7 +34,7 @@ export interface PasswordContext {
   limits: Pick<Limits, 'password' | 'passwordAccepted'>
   addressOf(request: PasswordRequest['req']): Attempt['address']
   /** Whether the source of this request gets a refresh token. */
-  mayRefresh(): boolean
+  mayRefresh(client: { clientId: string }): boolean
   audit: Audit
   log: Logger
 }
@@ -64,7 +65,7 @@ async function grant(provider: Provider, ctx: PasswordRequest, context: Password
   if (!login) throw new errors.InvalidGrant('invalid username or password')
   await context.limits.passwordAccepted(connectorId, attempt)
   const source: GrantSource = { kind: 'password', login, scopes, ...(nonce && { nonce }) }
-  await answerTokens(provider, ctx, source, { idToken: true, refreshToken: context.mayRefresh })
+  await answerTokens(provider, ctx, source, { idToken: true, refreshToken: () => context.mayRefresh(client) })
 }
 
 /** Faults as the token exchange has them; wrong configuration is the operator's to read in the log. */

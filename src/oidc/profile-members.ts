@@ -1,5 +1,5 @@
 /** What discovery tells of pushed and signed requests, signed answers and proofs of possession. */
-import { modes } from './authorize.ts'
+import { modes } from './modes.ts'
 import type { OidcOptions } from './options.ts'
 import { fapiAlgorithms, isFapi, proofAlgorithms, requestAlgorithms } from './profile.ts'
 

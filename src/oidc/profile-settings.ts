@@ -24,6 +24,8 @@ const longestRequest = 3600
 export function profileFeatures({ options, clients, nonceSecret }: ProfileContext) {
   const optionsOf = (client: { clientId: string } | undefined) => client && clients.get(client.clientId)
   return {
+    // Where a pushed or signed request is taken apart; what it asks for is ours, see claims-request.ts.
+    claimsParameter: { enabled: true },
     pushedAuthorizationRequests: { enabled: true },
     requestObjects: {
       enabled: true,

@@ -8,8 +8,9 @@ import type { Connectors } from '../login/connectors.ts'
 import type { StorageDriver } from '../storage/contract.ts'
 import type { Audit } from '../telemetry/audit.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
+import { accountForRefusal, accountForTokens, refusals } from './accounts.ts'
 import { adapterOf } from './adapter.ts'
-import { authenticationSettings, refusalOf } from './client-auth.ts'
+import { authenticationSettings } from './client-auth.ts'
 import { addClientCredentials, clientCredentialsGrant } from './client-credentials.ts'
 import { type Clients, isConfidential } from './clients.ts'
 import { deviceGrant } from './device.ts'
@@ -19,21 +20,23 @@ import { paths } from './discovery.ts'
 import { type Documents, documentSettings } from './dynamic/documents.ts'
 import { registrationSettings, watchRegistrations } from './dynamic/registered.ts'
 import { addTokenExchange, exchangeGrant } from './exchange.ts'
+import { openFlights } from './flights.ts'
 import type { IssuedTokens } from './issued.ts'
 import { placeholderKey } from './keys/placeholder.ts'
 import type { SigningKeys } from './keys.ts'
+import { lifetimesOf } from './lifetimes.ts'
 import type { OidcOptions } from './options.ts'
 import { addPasswordGrant, type PasswordContext, passwordGrant } from './password.ts'
 import { isFapi } from './profile.ts'
 import { profileAlgorithms, profileFeatures } from './profile-settings.ts'
 import { prompts } from './prompts.ts'
-import { LoginEnded, Outage, refreshSource } from './refresh.ts'
+import { policyOf } from './refresh-policy.ts'
+import { openRenewal } from './renewal.ts'
 import { noteRefusals } from './resolve.ts'
 import { type Answers, registerResponseModes } from './response-modes.ts'
 import { engineResponseTypes, implicitGrant } from './response-types.ts'
-import { listedScopes, peerOf } from './scopes.ts'
-import { currentState, type GrantSource, stateOf } from './state.ts'
-import { encodeSubject } from './subject.ts'
+import { listedScopes } from './scopes.ts'
+import { currentState, stateOf } from './state.ts'
 
 export type { Answers, Provider }
 
@@ -46,7 +49,6 @@ export interface OpenedProvider {
 export interface ProviderContext extends Pick<PasswordContext, 'flow' | 'limits' | 'addressOf'> {
   options: OidcOptions
   clients: Clients
-  driver: Pick<StorageDriver, 'get' | 'commit'>
   documents: Documents | undefined
   /** Fetches what clients publish. */
   fetch: typeof fetch
@@ -56,6 +58,7 @@ export interface ProviderContext extends Pick<PasswordContext, 'flow' | 'limits'
   connectorData: ConnectorData
   /** Whether what a client got has ended with its session, see `SessionEnder`. */
   hasEnded(clientId: string, sid: string | undefined): Promise<boolean>
+  driver: StorageDriver
   /** What is shown in the browser; given by the server. */
   answers: Answers
   /** 32 bytes that all replicas have in common; nonces of proofs are made from them. */
@@ -67,19 +70,21 @@ export interface ProviderContext extends Pick<PasswordContext, 'flow' | 'limits'
 
 export function openProvider(context: ProviderContext): OpenedProvider {
   const { options, clients, connectors, keys, answers, log } = context
-  const provider = new Provider(options.issuer, configurationOf(context))
+  const flights = openFlights()
+  const renew = openRenewal({ ...context, flights })
+  const provider = new Provider(options.issuer, configurationOf(context, renew))
   context.documents?.connect(provider)
   // As koa-mount enters an application; nothing of ours stands before it yet.
   const engine = provider.middleware.at(-1)!
   // Addresses and the scheme are set from the issuer before a request gets here.
   provider.proxy = true
-  applyDialect(provider, context)
+  applyDialect(provider, { ...context, flights })
   if (options.grantTypes.includes(exchangeGrant)) {
-    addTokenExchange(provider, { connectors, clients, log, lifetime: options.lifetimes.tokens })
+    addTokenExchange(provider, { connectors, clients, log, lifetimes: lifetimesOf(options, clients) })
   }
   if (options.grantTypes.includes(passwordGrant) && options.passwordConnector !== undefined) {
     const { passwordConnector: connectorId } = options
-    addPasswordGrant(provider, { ...context, connectorId, mayRefresh: () => mayRefresh(context) })
+    addPasswordGrant(provider, { ...context, connectorId, mayRefresh: (client) => mayRefresh(client, context) })
   }
   if (options.grantTypes.includes(clientCredentialsGrant)) addClientCredentials(provider, { clients })
   registerResponseModes(provider, { keys, issuer: options.issuer, clients, answers })
@@ -97,9 +102,10 @@ export function openProvider(context: ProviderContext): OpenedProvider {
   return { provider, engine }
 }
 
-function configurationOf(context: ProviderContext): Configuration {
+function configurationOf(context: ProviderContext, renew: (token: FoundToken) => Promise<void>): Configuration {
   const { options, clients, answers } = context
-  const { grantTypes, responseTypes, lifetimes, refreshTokens } = options
+  const { grantTypes, responseTypes, lifetimes } = options
+  const { refreshTokens } = lifetimesOf(options, clients)
   const { mTLS, enabledJWA, ...authentication } = authenticationSettings(options)
   return {
     adapter: adapterOf,
@@ -121,6 +127,8 @@ function configurationOf(context: ProviderContext): Configuration {
     responseTypes: engineResponseTypes(responseTypes) as ResponseType[],
     subjectTypes: ['public'],
     ...authentication,
+    // Logout is ours, and so is what it needs of clients.
+    extraClientMetadata: { properties: ['post_logout_redirect_uris'] },
     conformIdTokenClaims: false,
     allowOmittingSingleRegisteredRedirectUri: false,
     acceptQueryParamAccessTokens: false,
@@ -169,19 +177,20 @@ function configurationOf(context: ProviderContext): Configuration {
     },
     loadExistingGrant: (ctx) => grantFor(ctx),
     findAccount: async (_ctx, accountId, token) => {
-      if (token?.kind === 'RefreshToken') await renew(token as FoundToken, context)
+      if (token?.kind === 'RefreshToken') await renew(token as FoundToken)
       else if (token?.kind === 'AuthorizationCode') stillAllowed(token, codeGrantType(), context)
       else if (token?.kind === 'DeviceCode') stillAllowed(token, deviceGrant, context)
       return { accountId, claims: async () => ({ sub: accountId }) }
     },
     expiresWithSession: async () => false,
-    issueRefreshToken: async (_ctx, client) => client.grantTypeAllowed('refresh_token') && mayRefresh(context),
+    issueRefreshToken: async (_ctx, client) => client.grantTypeAllowed('refresh_token') && mayRefresh(client, context),
     rotateRefreshToken: (ctx) => {
       const { source } = stateOf(ctx)
       const token = ctx.oidc.entities.RefreshToken as FoundToken
+      const rules = refreshTokens(token.clientId)
       // FAPI 2.0 Security Profile, 5.3.2.1: such clients keep theirs, which is bound to them.
-      const rotate = refreshTokens.rotate && !isFapi(clients.get(token.clientId ?? ''))
-      if (!rotate && source) touch(token, source, refreshTokens)
+      const rotate = rules.rotate && !isFapi(clients.get(token.clientId ?? ''))
+      if (!rotate && source && token.repeated === undefined) touch(token, source, rules)
       return rotate
     },
     renderError: (ctx, _out, error) => answers.fail(ctx, error as Parameters<Answers['fail']>[1]),
@@ -212,20 +221,6 @@ async function grantFor(ctx: KoaContextWithOIDC) {
   return grant
 }
 
-/** Asks the upstream, once for each use of a refresh token; a repeated one is answered from what is known. */
-async function renew(token: FoundToken, context: ProviderContext): Promise<void> {
-  const state = currentState()
-  const client = context.clients.get(token.clientId ?? '')
-  if (!state.source || !client) throw new errors.InvalidGrant('client is not configured any more')
-  if (token.repeated !== undefined) return
-  try {
-    state.source = await refreshSource(state.source, client, context)
-  } catch (error) {
-    if (error instanceof LoginEnded) await token.destroy()
-    throw error
-  }
-}
-
 /** What the connector had to allow when the code was made. */
 const codeGrantType = (): string => (currentState().source?.hybrid ? implicitGrant : 'authorization_code')
 
@@ -239,76 +234,11 @@ function stillAllowed(token: { clientId?: string | undefined }, grantType: strin
   }
 }
 
-/** `offline_access` was asked for, and the connector can say later who the person then is. */
-function mayRefresh({ connectors }: ProviderContext): boolean {
+/** `offline_access` was asked for, and the connector can say later who the person then is, where that is wanted. */
+function mayRefresh({ clientId }: { clientId: string }, { connectors, clients }: ProviderContext): boolean {
   const { source } = currentState()
   if (!source?.scopes.includes('offline_access')) return false
   const connector = connectors.get(source.login.connectorId)
-  return connector?.opened?.refresh !== undefined && connector.allows('refresh_token')
-}
-
-const refusals = [
-  'grant.error',
-  'introspection.error',
-  'revocation.error',
-  'device_authorization.error',
-  'pushed_authorization_request.error',
-] as const
-
-/** Logs why, and tells the client more than the engine does: which check failed, though nothing of what was checked. */
-function accountForRefusal(
-  ctx: KoaContextWithOIDC,
-  error: errors.OIDCProviderError,
-  { log, audit }: ProviderContext,
-): void {
-  // A fault that our own reading of the form found.
-  const misread = error.error === 'invalid_request' && error.cause instanceof errors.OIDCProviderError
-  const told = misread ? (error.cause as errors.OIDCProviderError) : error
-  const reason = told.error_detail ?? told.error_description
-  const { client_id, grant_type } = (ctx.oidc.body ?? {}) as Record<string, unknown>
-  const id = ctx.oidc.client?.clientId ?? (typeof client_id === 'string' ? client_id : undefined)
-  ctx.status = told.statusCode
-  if (told instanceof Outage && told.retryAfter !== undefined) ctx.set('Retry-After', String(told.retryAfter))
-  const refused = told.error === 'invalid_client'
-  const { scope } = told as { scope?: string }
-  ctx.body = {
-    error: told.error,
-    error_description: refused ? refusalOf(ctx, told) : reason,
-    ...(scope !== undefined && { scope }),
-  }
-  if (told.error === 'authorization_pending' || told.error === 'slow_down') return
-  log.info('token request refused', { client_id: id, grant_type, error: told.error, reason })
-  if (refused && id !== undefined) audit({ type: 'client_refused', client_id: id, reason: reason ?? told.error })
-}
-
-function accountForTokens(
-  ctx: KoaContextWithOIDC,
-  grantType: string,
-  { audit, metrics }: Pick<ProviderContext, 'audit' | 'metrics'>,
-): void {
-  const { source } = stateOf(ctx)
-  const { client } = ctx.oidc
-  metrics.tokensIssued(grantType)
-  if (!source || !client) return
-  const event = { client_id: client.clientId, scopes: shown(source), ...personOfSource(source) }
-  audit(
-    grantType === 'refresh_token'
-      ? { type: 'tokens_refreshed', ...event }
-      : { type: 'tokens_issued', grant_type: grantType, ...event },
-  )
-}
-
-const shown = ({ scopes }: GrantSource): string[] => scopes.filter((scope) => peerOf(scope) === undefined)
-
-function personOfSource({ login }: GrantSource) {
-  const { connectorId, identity } = login
-  const sub = encodeSubject(identity.userId, connectorId)
-  // The client itself.
-  if (connectorId === '') return { sub }
-  return {
-    sub,
-    connector_id: connectorId,
-    user_id: identity.userId,
-    ...(identity.email !== undefined && { email: identity.email }),
-  }
+  if (!connector?.allows('refresh_token')) return false
+  return connector.opened?.refresh !== undefined || policyOf(connector, clients.get(clientId)).upstream === 'never'
 }

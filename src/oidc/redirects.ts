@@ -14,7 +14,7 @@ const forbidden = new Set(['javascript:', 'vbscript:', 'data:', 'blob:', 'file:'
  * loopback, as in Dex.
  */
 export function redirectAllowed(
-  client: Pick<ClientOptions, 'public' | 'redirectURIs' | 'origin'>,
+  client: Pick<ClientOptions, 'public' | 'redirectURIs' | 'httpsLoopback' | 'origin'>,
   uri: string,
 ): boolean {
   if (uri === '' || !isRedirectable(uri)) return false
@@ -24,7 +24,9 @@ export function redirectAllowed(
   if (client.redirectURIs.length === 0 && client.origin !== undefined) return false
   if (client.redirectURIs.length === 0) return uri === outOfBand || loopbackOf(uri) !== undefined
   const asked = loopbackOf(uri)
-  return asked !== undefined && client.redirectURIs.some((registered) => loopbackOf(registered) === asked)
+  const written = (registered: string) =>
+    client.httpsLoopback ? registered.replace(/^https:\/\/(?=localhost[:/])/i, 'http://') : registered
+  return asked !== undefined && client.redirectURIs.some((registered) => loopbackOf(written(registered)) === asked)
 }
 
 /** Whether a logout may return to `uri`: one that is registered for that, to the letter (RP-Initiated Logout 1.0, 3). */

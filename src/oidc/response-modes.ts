@@ -1,7 +1,7 @@
 /** How the members of an authorization response travel, by response mode (Multiple Response Types, 2; JARM, 2.3). */
 import type { KoaContextWithOIDC, Provider } from 'oidc-provider'
-import { modes } from './authorize.ts'
 import type { SigningKeys } from './keys.ts'
+import { modes } from './modes.ts'
 import type { ClientOptions } from './options.ts'
 import { answerAddress, redirectTo } from './redirects.ts'
 

@@ -2,6 +2,7 @@
 import type { Scopes } from '../../connectors/contract.ts'
 import type { Session } from '../login/sessions.ts'
 import type { AcceptedRequest } from './authorize.ts'
+import { unmetClaims } from './claims-request.ts'
 import type { ClientOptions } from './options.ts'
 import { encodeSubject } from './subject.ts'
 
@@ -17,7 +18,7 @@ export interface SignOnContext {
   now: number
 }
 
-type Request = Pick<AcceptedRequest, 'client' | 'prompts' | 'maxAge' | 'hintedSubject'>
+type Request = Pick<AcceptedRequest, 'client' | 'prompts' | 'maxAge' | 'hintedSubject' | 'wanted'>
 
 /** OpenID Connect Core, 3.1.2.1 and 3.1.2.3; sharing between clients as in Dex. */
 export function maySignOn(session: Session, request: Request, context: SignOnContext): boolean {
@@ -27,6 +28,8 @@ export function maySignOn(session: Session, request: Request, context: SignOnCon
   if (prompts.has('login') || prompts.has('select_account')) return false
   if (login.connectorId !== connectorId) return false
   if (hintedSubject !== undefined && hintedSubject !== encodeSubject(login.identity.userId, connectorId)) return false
+  // Another person, or a stronger login, is asked for.
+  if (unmetClaims(request.wanted, login)) return false
   if (maxAge !== undefined && (maxAge === 0 || now - login.authTime > maxAge)) return false
   if ((wanted.groups && !asked.groups) || (wanted.offlineAccess && !asked.offlineAccess)) return false
   return knows(session, request.client, context)

@@ -2,6 +2,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { type KoaContextWithOIDC, Provider } from 'oidc-provider'
 import type { Login } from '../login/identity.ts'
+import type { WantedClaims } from '../login/wanted-claims.ts'
 import type { Unit } from '../storage/unit.ts'
 import type { ClientCertificate } from './certificates.ts'
 import type { ClientOptions } from './options.ts'
@@ -17,14 +18,19 @@ export interface GrantSource {
   nonce?: string
   /** The single sign-on session that it was given in: claim `sid`. */
   sid?: string
+  /** What was asked for beyond the scopes. */
+  wanted?: WantedClaims
   /** Where it was given, so that a person can tell their applications apart: the browser, or a device. */
   origin?: { agent?: string; device?: true }
+  /** When the upstream last said who the person is, milliseconds since the epoch; absent: at the login. */
+  checkedAt?: number
 }
 
 /** A login at its end, as the engine is shown it. */
 export interface FinishedLogin {
   login: Login
   scopes: string[]
+  wanted?: WantedClaims | undefined
   /** What the code is made from, and what makes an answer without a code one that is given once. */
   seed: string
   /** The single sign-on session. */
@@ -48,6 +54,8 @@ export interface RequestState {
   accessToken?: string
   /** A token that somebody asks about or revokes; the engine knows it by `presentedHandle` only. */
   presented?: string
+  /** Below the issuer: the endpoint was called at this path of the layout instead of Dex's. */
+  alias?: string
   /** Clients that were looked up, beside those of the file. */
   clients?: Map<string, ClientOptions>
   /** Whether whoever sent this request may make the server fetch something now. */
@@ -64,7 +72,9 @@ export interface RequestState {
   askedScope?: string
   /** The request that was just pushed. */
   pushed?: { id: string; params: RequestParams }
-  /** Called when the answer is on its way and everything is stored. */
+  /** The commit of this request was made. */
+  stored?: boolean
+  /** Called when the answer is on its way, whether or not everything could be stored. */
   release: (() => void)[]
 }
 

@@ -15,6 +15,7 @@ import { clientDocuments } from '../oidc/dynamic/documents.ts'
 import { registeredClients } from '../oidc/dynamic/registered.ts'
 import { openIssuedTokens } from '../oidc/issued.ts'
 import { openLogoutNotices } from '../oidc/logout-notices.ts'
+import { oldestChecks } from '../oidc/oldest-checks.ts'
 import { openProvider } from '../oidc/provider.ts'
 import { openSessionEnder } from '../oidc/session-end.ts'
 import type { StorageDriver } from '../storage/contract.ts'
@@ -135,7 +136,6 @@ export async function openApp(context: AppContext): Promise<App> {
   const { provider, engine } = openProvider({
     options: oidc,
     clients,
-    driver,
     fetch: publications.fetch,
     documents,
     keys,
@@ -146,12 +146,15 @@ export async function openApp(context: AppContext): Promise<App> {
     flow,
     limits,
     addressOf: (request) => addressOf(request.socket.remoteAddress, request.headers),
+    driver,
     answers,
     nonceSecret: sealer.derive('DPoP nonces'),
     audit,
     metrics,
     log,
   })
+  const connectorIds = connectors.all.map(({ id }) => id)
+  metrics.oldestChecks(() => oldestChecks(driver, connectorIds, now()))
   const services: Services = {
     issuer,
     mount,
@@ -216,7 +219,6 @@ export async function openApp(context: AppContext): Promise<App> {
     async close() {
       await notices.close()
       await connectors.close()
-      await keys.close()
       await keys.close()
       await Promise.all([...upstreams, publications].map((open) => open.close()))
     },

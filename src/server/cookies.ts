@@ -12,6 +12,12 @@ export function openJar(ctx: Context): void {
 
 export const jarOf = (ctx: Context): CookieJar => jars.get(ctx)!
 
+/** For the rest of this request there is none: whoever handles it knows its caller by something else. */
+export function closeJar(ctx: Context): void {
+  delete ctx.req.headers.cookie
+  jarOf(ctx).header = undefined
+}
+
 /** Puts what was gathered into the answer, and nothing else. */
 export function sendCookies(ctx: Context): void {
   const { lines } = jars.get(ctx)!

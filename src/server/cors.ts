@@ -1,12 +1,18 @@
 /**
  * Which other origins may read an answer (Fetch standard, 3.2), decided as Dex decides:
- * nothing without configured origins, no credentials, methods GET, HEAD and POST.
+ * nothing without configured origins, methods GET, HEAD and POST.
+ *
+ * Beyond Dex, origins that are listed by name may be let read answers to requests with credentials (Fetch standard, 3.2.6),
+ * which some libraries send always. They gain nothing by it: these routes look at no cookie (middleware/cors.ts takes it
+ * away), so whoever calls them has only what is in the request itself. With `*` nobody may.
  */
 export interface CorsOptions {
   /** Origins to the letter, or `*`; empty: no CORS at all. */
   origins: string[]
   /** Request headers that a page may send beside the harmless ones. */
   headers: string[]
+  /** Whether origins that are listed by name may send credentials. */
+  credentials?: boolean
 }
 
 export interface CorsRequest {
@@ -34,13 +40,20 @@ const proof = 'dpop'
 export const proofAnswers = 'DPoP-Nonce, WWW-Authenticate'
 
 /** The rule of one configuration, for the routes that other origins may call. */
-export const cors = ({ origins, headers: configured }: CorsOptions): ((request: CorsRequest) => CorsDecision) => {
+export const cors = ({
+  origins,
+  headers: configured,
+  credentials: withCredentials,
+}: CorsOptions): ((request: CorsRequest) => CorsDecision) => {
   if (origins.length === 0) return () => ({ headers: {} })
   const allowed = new Set(origins)
   const everybody = allowed.has('*')
   const known = new Set([...harmless, proof, ...configured.map((name) => name.toLowerCase())])
   // A shared cache must not give one origin the answer made for another.
   const vary: Record<string, string> = everybody ? {} : { Vary: 'Origin' }
+
+  const credentials: Record<string, string> =
+    everybody || !withCredentials ? {} : { 'Access-Control-Allow-Credentials': 'true' }
 
   const preflight = (origin: string, request: CorsRequest): CorsDecision['preflight'] => {
     if (!request.requestMethod) return { status: 400, headers: vary }
@@ -56,6 +69,7 @@ export const cors = ({ origins, headers: configured }: CorsOptions): ((request: 
       headers: {
         ...vary,
         'Access-Control-Allow-Origin': origin,
+        ...credentials,
         ...(extra.length > 0 && { 'Access-Control-Allow-Headers': extra.join(',') }),
       },
     }
@@ -69,6 +83,6 @@ export const cors = ({ origins, headers: configured }: CorsOptions): ((request: 
     if (!mayRead) return options ? { preflight: { status: 200, headers: vary }, headers: {} } : { headers: vary }
     const answered = everybody ? '*' : origin
     if (options) return { preflight: preflight(answered, request)!, headers: {} }
-    return { headers: { ...vary, 'Access-Control-Allow-Origin': answered } }
+    return { headers: { ...vary, 'Access-Control-Allow-Origin': answered, ...credentials } }
   }
 }

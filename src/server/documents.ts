@@ -1,7 +1,7 @@
 /** Discovery and keys: made when they change, answered from memory in front of everything else. */
 import { createHash } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { discoveryDocument, paths } from '../oidc/discovery.ts'
+import { discoveryDocument, layoutAliases, oktaDiscovery, paths } from '../oidc/discovery.ts'
 import { jwksMaxAge, type SigningKeys } from '../oidc/keys.ts'
 import type { OidcOptions } from '../oidc/options.ts'
 import type { CorsDecision, CorsRequest } from './cors.ts'
@@ -33,7 +33,13 @@ export interface Documents {
 const discoveryMaxAge = 600
 
 export function openDocuments({ oidc, keys, mount, cors, headers }: DocumentContext): Documents {
-  const labels = new Map([paths.discovery, paths.keys].map((path) => [`${mount}${path}`, path]))
+  const keysAlias = layoutAliases(oidc).get(paths.keys)
+  const labels = new Map<string, string>([
+    [`${mount}${paths.discovery}`, paths.discovery],
+    [`${mount}${paths.keys}`, paths.keys],
+    ...(oidc.layout === 'okta' ? [[`${mount}${oktaDiscovery}`, paths.discovery] as const] : []),
+    ...(keysAlias === undefined ? [] : [[`${mount}${keysAlias}`, paths.keys] as const]),
+  ])
   const prepared = new Map<string, Prepared>()
 
   const prepare = (label: string, content: object, cacheControl: string): void => {

@@ -3,6 +3,7 @@ import { failure } from '../../connectors/contract.ts'
 import type { Json } from '../lib/json.ts'
 import { openVaultKeys } from '../oidc/keys/vault.ts'
 import { openSigningKeys, type SigningKeyOptions, type SigningKeys } from '../oidc/keys.ts'
+import { longestTokenLife } from '../oidc/lifetimes.ts'
 import type { OidcOptions } from '../oidc/options.ts'
 import type { StorageDriver } from '../storage/contract.ts'
 import type { Handlers } from '../storage/requests.ts'
@@ -55,11 +56,11 @@ export async function openKeys(
 
 /** What the rotation of local keys follows. */
 export function localKeyOptions(
-  { clients, lifetimes }: Pick<OidcOptions, 'clients' | 'lifetimes'>,
+  options: Pick<OidcOptions, 'clients' | 'lifetimes'>,
   { algorithm, rotationPeriod }: OidcOptions['signer'] & { type: 'local' },
 ): SigningKeyOptions {
-  const clientAlgorithms = clients.flatMap(({ signingAlgorithm }) => signingAlgorithm ?? [])
-  return { algorithm, clientAlgorithms, rotationPeriod, tokenLifetime: Math.max(0, lifetimes.tokens) }
+  const clientAlgorithms = options.clients.flatMap(({ signingAlgorithm }) => signingAlgorithm ?? [])
+  return { algorithm, clientAlgorithms, rotationPeriod, tokenLifetime: longestTokenLife(options) }
 }
 
 /** What commands may ask of a running server, by the names that both sides use. */

@@ -12,7 +12,7 @@ export interface WebOptions {
   tls?: TlsOptions
   /** Headers of the operator, by name as written; added to every answer, before ours. */
   headers: Record<string, string>
-  cors: { origins: string[]; headers: string[] }
+  cors: { origins: string[]; headers: string[]; credentials?: boolean }
   /** From which header, and from whom, the address of a client is believed. */
   clientAddress?: { header: string; trustedProxies: string[] }
   /** Certificates of applications (RFC 8705): from `https`, and from a header of trusted proxies. */

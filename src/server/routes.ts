@@ -1,6 +1,8 @@
 /** What this server answers, one line a route. The pattern is the label in logs and metrics; paths are below the issuer's. */
 import type { Middleware } from 'koa'
-import { paths } from '../oidc/discovery.ts'
+import { layoutAliases, paths } from '../oidc/discovery.ts'
+import type { OidcOptions } from '../oidc/options.ts'
+import { stateOf } from '../oidc/state.ts'
 import { approvalPage, approve } from './handlers/approval.ts'
 import { authorize, authorizeForm } from './handlers/authorize.ts'
 import { deviceChoice, deviceConnector, devicePage, verifyCode } from './handlers/device.ts'
@@ -81,6 +83,27 @@ export const routes: readonly Route[] = [
   program('POST', paths.userinfo, userinfo, true),
   program('GET', '/healthz', health),
 ]
+
+/** The table with the paths of the layout beside Dex's: the engine is called at Dex's whichever it was. */
+export function routesOf(options: Pick<OidcOptions, 'issuer' | 'layout'>): readonly Route[] {
+  const aliases = layoutAliases(options)
+  const further = routes.flatMap((route): Route[] => {
+    const alias = aliases.get(route.path)
+    return alias === undefined ? [] : [{ ...route, path: alias, handler: calledAt(alias, route) }]
+  })
+  return [...routes, ...further]
+}
+
+const calledAt =
+  (alias: string, { path, handler }: Route): Route['handler'] =>
+  (services) => {
+    const handle = handler(services)
+    return (ctx, next) => {
+      stateOf(ctx).alias = alias
+      ctx.path = path
+      return handle(ctx, next)
+    }
+  }
 
 /** As Dex labels it: `/auth/{connector}`. */
 export const labelOf = (path: string): string => path.replace(/:(\w+)/g, '{$1}')

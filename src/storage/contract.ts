@@ -47,6 +47,11 @@ export interface StorageDriver {
   /** By declared indexes only; `{}` is all records of the kind. */
   find(kind: string, by: Record<string, string>): AsyncIterable<[id: string, record: StoredRecord]>
   /**
+   * Of the values that a declared index has among live records, the first in the order of their UTF-16 units that starts with
+   * `prefix`; `undefined` when there is none. Must not look at every record.
+   */
+  first(kind: string, index: string, prefix: string): Promise<string | undefined>
+  /**
    * All or nothing, resolves when it is durable. A condition that fails refuses the whole; `conflict` is the position of
    * the first change that could not be made. Records of volatile kinds need not survive a restart and touch no disk.
    */

@@ -9,7 +9,7 @@ export const kinds = {
   /** Authorization codes, by their hash. */
   code: { indexes: ['grant'], durability: 'durable' },
   /** A refresh token and its successors, by an id that stays. */
-  'refresh-family': { indexes: ['grant', 'person', 'client', 'session'], durability: 'durable' },
+  'refresh-family': { indexes: ['grant', 'person', 'client', 'session', 'checked'], durability: 'durable' },
   /** Device authorization requests that nobody has approved yet, by the hash of the device code. */
   'device-request': { indexes: ['userCode'], durability: 'volatile' },
   /** Device grants that a person approved or refused, by the hash of the device code. */

@@ -5,7 +5,7 @@ import { secondsOf, type Tables, toRecord } from './tables.ts'
 /** Records removed in one go; at 2 µs each a request waits 2 ms at most. */
 const batch = 1000
 
-export function readerOf(tables: Tables, now: () => Date): Pick<StorageDriver, 'get' | 'find' | 'count'> {
+export function readerOf(tables: Tables, now: () => Date): Pick<StorageDriver, 'get' | 'find' | 'first' | 'count'> {
   return {
     async get(kind, id) {
       const row = tables.read(kind, id, secondsOf(now()))
@@ -14,6 +14,7 @@ export function readerOf(tables: Tables, now: () => Date): Pick<StorageDriver, '
     async *find(kind, by) {
       for (const [id, row] of tables.find(kind, by, secondsOf(now()))) yield [id, toRecord(row)]
     },
+    first: async (kind, index, prefix) => tables.first(kind, index, prefix, secondsOf(now())),
     count: async (kind) => tables.count(kind, secondsOf(now())),
   }
 }

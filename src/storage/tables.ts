@@ -31,6 +31,8 @@ export type Plan = { ok: true; writes: Write[] } | { ok: false; conflict: number
 export interface Tables {
   read(kind: string, id: string, now: number): Row | undefined
   find(kind: string, by: Record<string, string>, now: number): Iterable<[id: string, row: Row]>
+  /** The smallest live value of an index that starts with `prefix`; looks at each value once, not at each record. */
+  first(kind: string, index: string, prefix: string, now: number): string | undefined
   /** Checks the conditions of `changes` in order, on the tables and what is `ahead` of them. Touches neither. */
   plan(changes: readonly Change[], now: number, ahead?: Ahead): Plan
   apply(writes: Iterable<Write>): void
@@ -126,6 +128,17 @@ export function openTables(declared: Readonly<Record<string, Kind>> = kinds): Ta
       return matching(table.rows, ids, wanted, now)
     },
 
+    first(kind, name, prefix, now) {
+      const table = tableOf(kind)
+      const live = (id: string) => isLive(table.rows.get(id)!, now)
+      let first: string | undefined
+      for (const [value, ids] of indexOf(table, kind, name)) {
+        if (!value.startsWith(prefix) || (first !== undefined && value >= first)) continue
+        if (typeof ids === 'string' ? live(ids) : some(ids, live)) first = value
+      }
+      return first
+    },
+
     plan(changes, now, ahead) {
       const own: Ahead = new Map()
       const writes: Write[] = []
@@ -212,6 +225,11 @@ function* matching(rows: Map<string, Row>, ids: Iterable<string>, wanted: [strin
     if (!row || !isLive(row, now)) continue
     if (wanted.every(([name, value]) => row.index[name] === value)) yield [id, row] as [string, Row]
   }
+}
+
+function some(ids: Iterable<string>, wanted: (id: string) => boolean): boolean {
+  for (const id of ids) if (wanted(id)) return true
+  return false
 }
 
 function list(index: Map<string, string | Set<string>>, value: string, id: string): void {

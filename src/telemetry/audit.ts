@@ -30,7 +30,7 @@ export type AuditEvent =
   /** `by`: who asked for it. */
   | ({
       type: 'token_revoked'
-      by: 'client' | 'person' | 'upstream' | 'reuse' | 'operator'
+      by: 'client' | 'person' | 'upstream' | 'reuse' | 'limit' | 'operator'
       sub?: string
     } & AuditedClient)
   | ({ type: 'device_approved' } & AuditedClient & AuditedPerson)

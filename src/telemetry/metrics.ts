@@ -34,11 +34,15 @@ export interface Metrics {
   login(connector: string, outcome: string): void
   tokensIssued(grantType: string): void
   refresh(connector: string, outcome: string): void
+  /** How old what the upstream said was when a refresh was answered, and why that was good enough. Seconds. */
+  checkAge(connector: string, answer: 'success' | 'kept' | 'stale', seconds: number): void
   connectorUp(connector: string, up: boolean): void
   /** `outcome`: delivered, retried, refused or failed. */
   logoutNotice(outcome: string): void
   /** Asked at each scrape; its failure leaves the gauge empty and the rest of the page whole. */
   countRecords(count: () => Promise<RecordCount[]>): void
+  /** Likewise: for each connector the seconds since the upstream was asked about the login that it was asked about least lately. */
+  oldestChecks(look: () => Promise<{ connector: string; seconds: number }[]>): void
   /** The page. */
   render(): Promise<string>
   contentType: string
@@ -132,6 +136,13 @@ export const openMetrics = ({ version }: { version: string }): Metrics => {
     labelNames: ['connector', 'outcome'],
     registers,
   })
+  const checkAges = new Histogram({
+    name: 'countersign_refresh_check_age_seconds',
+    help: 'How old what the upstream said was when a refresh was answered.',
+    labelNames: ['connector', 'answer'],
+    buckets: [1, 60, 300, 900, 3600, 14_400, 86_400, 604_800],
+    registers,
+  })
   const logoutNotices = new Counter({
     name: 'countersign_logout_notices_total',
     help: 'Logout tokens sent to clients (back-channel logout).',
@@ -159,6 +170,21 @@ export const openMetrics = ({ version }: { version: string }): Metrics => {
       }
     },
   })
+  let look: (() => Promise<{ connector: string; seconds: number }[]>) | undefined
+  new Gauge({
+    name: 'countersign_refresh_oldest_check_age_seconds',
+    help: 'Time since the upstream was asked about the refresh token that it was asked about least lately.',
+    labelNames: ['connector'],
+    registers,
+    async collect() {
+      this.reset()
+      try {
+        for (const { connector, seconds } of (await look?.()) ?? []) this.set({ connector }, seconds)
+      } catch {
+        // As above.
+      }
+    },
+  })
   registerProcessMetrics(register)
 
   return {
@@ -176,9 +202,13 @@ export const openMetrics = ({ version }: { version: string }): Metrics => {
     tokensIssued: (grantType) => tokens.inc({ grant_type: grantType }),
     refresh: (connector, outcome) => refreshes.inc({ connector, outcome }),
     logoutNotice: (outcome) => logoutNotices.inc({ outcome }),
+    checkAge: (connector, answer, seconds) => checkAges.observe({ connector, answer }, seconds),
     connectorUp: (connector, isUp) => up.set({ connector }, isUp ? 1 : 0),
     countRecords: (callback) => {
       count = callback
+    },
+    oldestChecks: (callback) => {
+      look = callback
     },
     render: () => register.metrics(),
     contentType: register.contentType,

@@ -15,7 +15,7 @@ describe('docs/configuration.md', () => {
   it('has every key with its type, default and meaning', () => {
     const text = reference(registries)
     assert.match(text, /\| `issuer` \| text \| required \| Public address/)
-    assert.match(text, /\| `refreshTokens\.reuseInterval` \| duration \| 0, not at all \|/)
+    assert.match(text, /\| `refreshTokens\.reuseInterval` \| duration \| 3s \|/)
     assert.match(text, /### `github`\n\n\| Key /)
     assert.match(text, /\| `orgs\[\]\.name` \| text \| required \|/)
     assert.match(text, /\| `mfaChain` \| list of text \| {2}\| \*Not built yet\.\*/)

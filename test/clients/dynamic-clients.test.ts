@@ -45,7 +45,7 @@ describe('applications that nobody configured', function () {
         },
       },
       [],
-      { REGISTRATION_TOKEN: TOKEN, NODE_EXTRA_CA_CERTS: join(folder, 'ca.pem') },
+      { env: { REGISTRATION_TOKEN: TOKEN, NODE_EXTRA_CA_CERTS: join(folder, 'ca.pem') } },
     )
   })
   after(async () => {

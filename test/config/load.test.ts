@@ -21,6 +21,7 @@ describe('a configuration file', () => {
       oidc: {
         issuer: 'https://dex.example.com/dex',
         clients: [],
+        layout: 'dex',
         grantTypes: [
           'authorization_code',
           'refresh_token',
@@ -30,7 +31,7 @@ describe('a configuration file', () => {
         responseTypes: ['code'],
         pkce: { enforce: false, methods: ['S256'] },
         lifetimes: { tokens: 86_400, authRequests: 86_400, deviceRequests: 300 },
-        refreshTokens: { rotate: true, reuseInterval: 0 },
+        refreshTokens: { rotate: true, reuseInterval: 3 },
         signer: { type: 'local', algorithm: 'RS256', rotationPeriod: 21_600 },
       },
       continueOnConnectorFailure: true,

@@ -189,7 +189,7 @@ describe('expiry', () => {
       `${BASE}expiry: {idTokens: "0", authRequests: 0s, deviceRequests: -5m, refreshTokens: {absoluteLifetime: "0"}}\n`,
     )
     assert.deepEqual(settings?.oidc.lifetimes, { tokens: 86_400, authRequests: 86_400, deviceRequests: -300 })
-    assert.deepEqual(settings?.oidc.refreshTokens, { rotate: true, reuseInterval: 0 })
+    assert.deepEqual(settings?.oidc.refreshTokens, { rotate: true, reuseInterval: 3 })
     assert.deepEqual(places(warnings), ['4 expiry.deviceRequests'])
   })
   it('has no days', async () => {

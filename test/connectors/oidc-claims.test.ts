@@ -81,15 +81,19 @@ describe('claims of an OpenID provider', () => {
 
   describe('groups', () => {
     it('are read only with insecureEnableGroups', async () => {
-      assert.deepEqual((await logInWith({}, { scopes: groupScopes.scopes })).groups, [])
+      assert.equal((await logInWith({}, { scopes: groupScopes.scopes })).groups, undefined)
       assert.deepEqual((await logInWith({}, groupScopes)).groups, ['Everyone', 'devops'])
     })
 
     it('may be strings, objects with a name, or one string; nothing else (OK-6)', async () => {
       assert.deepEqual((await logInWith({ groups: ['a', { name: 'b' }, { id: 1 }] }, groupScopes)).groups, ['a', 'b'])
       assert.deepEqual((await logInWith({ groups: 'a' }, groupScopes)).groups, ['a'])
-      assert.deepEqual((await logInWith({ groups: undefined }, groupScopes)).groups, [])
+      assert.deepEqual((await logInWith({ groups: [] }, groupScopes)).groups, [])
       await failsWith('upstream_invalid_response', logInWith({ groups: [7] }, groupScopes), /malformed "groups" claim/)
+    })
+
+    it('stay unknown where the upstream says nothing of them: only an empty claim means none (MI-5)', async () => {
+      assert.equal((await logInWith({ groups: undefined }, groupScopes)).groups, undefined)
     })
 
     it('are restricted to the allowed ones, and an outsider is refused', async () => {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import type { BrowserConnector, Identity, Scopes } from '../../connectors/contract.ts'
+import type { BrowserConnector, ConnectorFailure, Identity, Scopes } from '../../connectors/contract.ts'
 import { jane, type OidcUpstream, startOidcUpstream } from '../upstreams/oidc.ts'
 import { context } from './context.ts'
 import { failsWith, logIn, openOidc } from './oidc-login.ts'
@@ -47,6 +47,25 @@ describe('oidc connector after the login', () => {
         '/token': () => ({ status: 200, body: { access_token: 'a', token_type: 'bearer', id_token } }),
       }
       assert.deepEqual((await refresh(connector, second)).connectorData, second.connectorData)
+    })
+
+    it('hands on the new refresh token when something fails after it came', async () => {
+      const { connector, identity } = await start({ getUserInfo: true })
+      up.bends.answers = { '/userinfo': () => ({ status: 503, body: '' }) }
+      const error = await refresh(connector, identity).then(
+        () => assert.fail('it did not fail'),
+        (reason: unknown) => reason as ConnectorFailure,
+      )
+      assert.equal(error.code, 'upstream_unavailable')
+      const { connectorData } = error.details
+      assert.ok(connectorData)
+      assert.notDeepEqual(connectorData, identity.connectorData)
+      up.bends.answers = {}
+      const next = await refresh(connector, { ...identity, connectorData })
+      assert.equal(next.userId, identity.userId)
+      up.bends.answers = { '/token': () => ({ status: 400, body: { error: 'invalid_grant' } }) }
+      const refused = await refresh(connector, next).catch((reason: unknown) => reason as ConnectorFailure)
+      assert.equal((refused as ConnectorFailure).details.connectorData, undefined, 'nothing was given')
     })
 
     it('tells a refusal from an outage and from a limit (OK-8, OK-10)', async () => {

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { StorageDriver } from '../../src/storage/contract.ts'
 import { openBrowser } from './browser.ts'
 import { arrive, corp, device, durable, type FlowServer, logIn, startLogin, startServer, tokensOf } from './server.ts'
+import { upstream } from './upstream.ts'
 
 const scope = 'openid groups offline_access'
 
@@ -16,10 +18,20 @@ async function bytesOf(folder: string): Promise<number> {
 for (const store of ['memory', 'lowdb'] as const) {
   describe(`what a journey costs, with the store ${store}`, () => {
     let server: FlowServer
+    let reads = 0
     before(async () => {
       const local = { type: 'mockPassword', id: 'typed', name: 'Typed', config: { username: 'a', password: 'b' } }
       const form = { ...corp('counts', { returnsBy: 'form' }), id: 'form', name: 'Form' }
-      server = await startServer({ connectors: [corp('counts'), local, form] }, { store })
+      const never = { ...corp('counts', {}, { refresh: { upstream: 'never' } }), id: 'never', name: 'Never' }
+      const person = { ...corp('counts', { dataPer: 'person' }), id: 'person', name: 'Person' }
+      const wrap = (driver: StorageDriver): StorageDriver => ({
+        ...driver,
+        get(kind, id) {
+          if (kind !== 'keys') reads += 1
+          return driver.get(kind, id)
+        },
+      })
+      server = await startServer({ connectors: [corp('counts'), local, form, never, person] }, { store, wrap })
       // The next key is made after the start; its writing is nobody's journey.
       const { keys } = server.services
       while (keys.jwks().keys.length < 2) await new Promise<void>((resolve) => keys.onChange(resolve))
@@ -55,10 +67,28 @@ for (const store of ['memory', 'lowdb'] as const) {
       assert.deepEqual(cost, { commits: 2, writes: 2, ok: true })
     })
 
-    it('a refresh: one commit, one durable write', async () => {
-      const { tokens } = await logIn(server, { scope, connector: 'corp' })
-      const cost = await counted(async () => tokensOf(await server.refresh(tokens.refresh_token!)))
-      assert.deepEqual(cost, { commits: 1, writes: 1, ok: true })
+    const asked = upstream('counts').refreshed
+    const refreshed = async (connector: string, times = 1) => {
+      const { tokens } = await logIn(server, { scope, connector })
+      const [questions, read] = [asked.length, reads]
+      const cost = await counted(async () => {
+        for (let i = 0; i < times; i++) tokensOf(await server.refresh(tokens.refresh_token!))
+      })
+      return { ...cost, questions: asked.length - questions, reads: reads - read }
+    }
+
+    it('a refresh: one question to the upstream, one read, one commit, one durable write', async () => {
+      const cost = { questions: 1, reads: 1, commits: 1, writes: 1, ok: true }
+      assert.deepEqual(await refreshed('corp'), cost)
+      assert.deepEqual(await refreshed('never'), { ...cost, questions: 0 })
+    })
+
+    it('a refresh that is repeated: one read more', async () => {
+      assert.deepEqual(await refreshed('corp', 2), { questions: 1, reads: 2, commits: 1, writes: 1, ok: true })
+    })
+
+    it('a refresh where the upstream counts tokens for a person: one read more while they stay as they are', async () => {
+      assert.deepEqual(await refreshed('person'), { questions: 1, reads: 2, commits: 1, writes: 1, ok: true })
     })
 
     it('userinfo and introspection: none', async () => {

@@ -311,6 +311,18 @@ describe('proofs of possession', () => {
     assert.ok(await oauth.refreshTokenGrant(after, token!, undefined, { DPoP: handleOf(after) }))
   })
 
+  it('name the endpoint by the path of the layout', async () => {
+    const entry = { id: 'spa', name: 'spa', public: true, redirectURIs: [addressOf('spa')], dpop: 'required' }
+    await using okta = await startServer({ layout: 'okta', staticClients: [entry] }, { path: '/oauth2/default' })
+    const config = await discover(okta, 'spa', oauth.None())
+    assert.equal(config.serverMetadata().pushed_authorization_request_endpoint, okta.url('/v1/par'))
+    const DPoP = handleOf(config)
+    const asked = await ask('spa')
+    const url = await oauth.buildAuthorizationUrlWithPAR(config, asked.params, { DPoP })
+    const tokens = await redeem(config, await arriveAt(url), asked, { DPoP })
+    assert.ok(await oauth.fetchUserInfo(config, tokens.access_token, tokens.claims()!.sub, { DPoP }))
+  })
+
   it('need a nonce of ours where the operator wants it', async () => {
     using clock = stopClock()
     await using careful = await startServer({

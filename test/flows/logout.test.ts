@@ -241,6 +241,8 @@ describe('back-channel logout', () => {
     const { browser, tokens } = await logIn(server)
     await logoutAt(server, browser, { id_token_hint: tokens.id_token })
     await broken.until(1)
+    for (let tries = 0; !server.logged().includes('of a logout yet') && tries < 200; tries++)
+      await new Promise((done) => setTimeout(done, 10))
     using clock = stopClock()
     clock.advance(10)
     server.services.ender.resume()

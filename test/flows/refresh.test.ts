@@ -80,7 +80,15 @@ describe('refresh', () => {
     )
   })
 
-  for (const code of ['identity_gone', 'login_refused', 'account_disabled'] as const) {
+  const refusals = [
+    'identity_gone',
+    'login_refused',
+    'account_disabled',
+    'account_locked',
+    'password_expired',
+    'not_in_required_groups',
+  ] as const
+  for (const code of refusals) {
     it(`ends with invalid_grant and the whole family when the upstream says ${code}`, async () => {
       const { live } = await server.driver.count('refresh-family')
       const { tokens } = await logIn(server, { scope })
@@ -92,6 +100,7 @@ describe('refresh', () => {
       people.refresh = undefined
       assert.equal(errorOf(await server.refresh(next.refresh_token!)), '400 invalid_grant')
       assert.equal((await server.driver.count('refresh-family')).live, live)
+      assert.equal(server.audited().findLast(({ type }) => type === 'token_revoked')?.by, 'upstream')
     })
   }
 
@@ -108,8 +117,6 @@ describe('refresh', () => {
     ['rate_limited', '503 temporarily_unavailable'],
     ['groups_incomplete', '503 temporarily_unavailable'],
     ['upstream_invalid_response', '502 server_error'],
-    ['not_in_required_groups', '400 invalid_grant'],
-    ['account_locked', '400 invalid_grant'],
   ] as const
   for (const [code, error] of passing) {
     it(`answers ${error} for ${code}, and the same token works afterwards`, async () => {
@@ -179,10 +186,13 @@ describe('refresh', () => {
     using clock = stopClock()
     const { tokens } = await logIn(server, { scope })
     const { tokens: next } = await refreshed(tokens.refresh_token)
-    assert.equal(errorOf(await server.refresh(tokens.refresh_token!)), '400 invalid_grant')
+    clock.advance(3)
+    assert.equal((await refreshed(tokens.refresh_token)).tokens.refresh_token, next.refresh_token, 'three seconds')
     const { tokens: third } = await refreshed(next.refresh_token)
-    clock.advance(11)
-    assert.equal(errorOf(await server.refresh(tokens.refresh_token!)), '400 invalid_grant')
+    assert.equal(errorOf(await server.refresh(tokens.refresh_token!)), '400 invalid_grant', 'the one before the last')
+    assert.equal((await server.introspect(third.refresh_token!)).active, true)
+    clock.advance(3.1)
+    assert.equal(errorOf(await server.refresh(next.refresh_token!)), '400 invalid_grant')
     assert.equal(errorOf(await server.refresh(third.refresh_token!)), '400 invalid_grant')
     assert.ok(server.audited().some(({ type, by }) => type === 'token_revoked' && by === 'reuse'))
   })
@@ -227,14 +237,36 @@ describe('refresh tokens by the rules of `expiry.refreshTokens`', () => {
     startServer({ connectors: [corp('refresh rules')], expiry: { refreshTokens } })
   const asked = () => people.refreshed.length
 
-  it('`disableRotation`: the same token again, any number of times', async () => {
+  it('`reuseInterval: 0`: refuses a repetition, and takes nothing away before it is later than two tabs would be', async () => {
+    using clock = stopClock()
+    await using server = await serverWith({ reuseInterval: '0' })
+    const { tokens } = await logIn(server, { scope })
+    const next = tokensOf(await server.refresh(tokens.refresh_token!))
+    clock.advance(10)
+    assert.equal(errorOf(await server.refresh(tokens.refresh_token!)), '400 invalid_grant')
+    assert.equal((await server.introspect(next.refresh_token!)).active, true)
+    clock.advance(1)
+    assert.equal(errorOf(await server.refresh(tokens.refresh_token!)), '400 invalid_grant')
+    assert.equal(errorOf(await server.refresh(next.refresh_token!)), '400 invalid_grant')
+  })
+
+  it('`disableRotation`: the same token again, any number of times, and within the interval the same answer', async () => {
+    using clock = stopClock()
     await using server = await serverWith({ disableRotation: true })
     const { tokens } = await logIn(server, { scope })
     for (let i = 0; i < 3; i++) {
+      clock.advance(4)
       people.person = { ...jane(), groups: [`group ${i}`] }
       const next = tokensOf(await server.refresh(tokens.refresh_token!))
       assert.ok(next.refresh_token === undefined || next.refresh_token === tokens.refresh_token)
       assert.deepEqual(claimsOf(next.id_token).groups, [`group ${i}`])
+      people.person = { ...jane(), groups: ['later'] }
+      clock.advance(3)
+      const [before, commits] = [asked(), server.commits.length]
+      const again = tokensOf(await server.refresh(tokens.refresh_token!))
+      assert.deepEqual(claimsOf(again.id_token).groups, [`group ${i}`])
+      assert.deepEqual([asked(), server.commits.length], [before, commits])
+      assert.equal((await server.introspect(tokens.refresh_token!)).active, true)
     }
   })
 

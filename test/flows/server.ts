@@ -102,6 +102,8 @@ export interface FlowServer extends AsyncDisposable {
   logged(): string
   /** Attributes of the audit events so far. */
   audited(): Record<string, unknown>[]
+  /** The page of metrics. */
+  metrics(): Promise<string>
   url(path: string): string
   /** A request outside any browser. */
   request: Browser['request']
@@ -189,6 +191,7 @@ export async function startServer(
         .split('\n')
         .filter((line) => line.includes('"msg":"audit"'))
         .map((line) => JSON.parse(line) as Record<string, unknown>),
+    metrics: () => metrics.render(),
     url: (below) => `${issuer.replace(/\/$/, '')}${below}`,
     request: outside.request,
     post(below, fields, client) {

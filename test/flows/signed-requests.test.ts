@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { SignJWT, UnsecuredJWT } from 'jose'
 import * as oauth from 'openid-client'
 import { openBrowser } from './browser.ts'
-import { addressOf, arriveAt, ask, clientKey, discover, redeem, toldAt } from './openid-client.ts'
+import { type Asked, addressOf, arriveAt, ask, clientKey, discover, redeem, toldAt } from './openid-client.ts'
 import { answerAt, type FlowServer, startServer } from './server.ts'
 
 describe('signed requests and signed answers', () => {
@@ -78,6 +78,19 @@ describe('signed requests and signed answers', () => {
         const told = await toldAt(await oauth.buildAuthorizationUrlWithJAR(client, asked.params, keys.signing))
         assert.equal(told.error, error, JSON.stringify(more))
         assert.equal(told.state, asked.state)
+      }
+    })
+
+    it('carries the claims that are asked for, pushed or not', async () => {
+      const claims = JSON.stringify({ id_token: { name: { essential: true } } })
+      const named = async (asked: Asked, url: URL) => (await redeem(client, await arriveAt(url), asked)).claims()!.name
+      const signed = await ask('app', { scope: 'openid', claims })
+      assert.ok(await named(signed, await oauth.buildAuthorizationUrlWithJAR(client, signed.params, keys.signing)))
+      const pushed = await ask('app', { scope: 'openid', claims })
+      assert.ok(await named(pushed, await oauth.buildAuthorizationUrlWithPAR(client, pushed.params)))
+      for (const wrong of ['{', '[]', '{"id_token":1}']) {
+        const { params } = await ask('app', { claims: wrong })
+        await assert.rejects(oauth.buildAuthorizationUrlWithPAR(client, params), { error: 'invalid_request' })
       }
     })
 

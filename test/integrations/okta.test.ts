@@ -229,6 +229,25 @@ describe('Okta, from the client to the org and back', function () {
     assert.equal(other.claims.email, 'jane@example.com')
     assert.notEqual(other.claims.sub, claims.sub)
   })
+
+  it('never shows Okta a refresh token twice, whatever fails between its answer and ours', async () => {
+    const { tokens } = await logIn()
+    let { refresh_token: token } = tokens
+    // An org without a grace time: one former token ends the chain.
+    okta.org.leeway = -1
+    try {
+      const answers = await Promise.all(Array.from({ length: 5 }, () => refresh(server, token)))
+      assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([200]))
+      token = answers[0]!.tokens.refresh_token
+      const { tokens: thin } = await logIn('org')
+      okta.limit('userinfo', 1)
+      assert.deepEqual(await outcome(thin.refresh_token), [503, 'temporarily_unavailable'])
+      assert.deepEqual(await outcome(thin.refresh_token), [200, undefined])
+      assert.deepEqual(await outcome(token), [200, undefined])
+    } finally {
+      okta.org.leeway = 30_000
+    }
+  })
 })
 
 describe('Okta before the start', function () {

@@ -43,7 +43,7 @@ describe('connector data', () => {
     const stored = []
     for await (const [id, record] of driver.find('person', {})) stored.push({ id, record })
     assert.equal(stored.length, 1)
-    assert.doesNotMatch(JSON.stringify(stored), /second|jane|corp/)
+    assert.doesNotMatch(JSON.stringify(stored), /second/)
   })
 
   it('is not kept when nobody can ask for it later', async () => {

@@ -41,6 +41,8 @@ export const openData: ConnectorData = {
   keep: async (_owner, data) => ({ sealedData: JSON.stringify(data) }),
   open: async (_owner, { sealedData }) => (sealedData === undefined ? undefined : JSON.parse(sealedData)),
   share: (_unit, login) => login,
+  seal: (_owner, data) => JSON.stringify(data),
+  unseal: (_owner, sealed) => JSON.parse(sealed),
 }
 
 export const stashOf = (more: Partial<Stash> = {}): Stash => ({

@@ -55,6 +55,36 @@ describe('claims', () => {
     })
   }
 
+  it('have groups that are empty for a client that wants them so, and are refused where they are unknown', () => {
+    const ruled = (groupsClaim: 'omit' | 'empty' | 'fail') => ({
+      clients: new Map([['web', { trustedPeers: [], groupsClaim }]]),
+    })
+    const none = { userId: '42', groups: [] }
+    assert.deepEqual(claimsOf('openid groups', none, ruled('omit')), { aud: 'web' })
+    assert.deepEqual(claimsOf('openid groups', none, ruled('empty')), { aud: 'web', groups: [] })
+    assert.deepEqual(claimsOf('openid groups', none, ruled('fail')), { aud: 'web', groups: [] })
+    const unknown = { userId: '42' }
+    assert.deepEqual(claimsOf('openid groups', unknown, ruled('empty')), { aud: 'web' })
+    assert.deepEqual(claimsOf('openid', unknown, ruled('fail')), { aud: 'web' })
+    assert.throws(() => claimsOf('openid groups', unknown, ruled('fail')), errors.InvalidGrant)
+    assert.throws(() => claimsOf('openid', unknown, { ...ruled('fail'), wanted: { groups: {} } }), errors.InvalidGrant)
+  })
+
+  it('name what was asked for beside the scopes, and how the person was authenticated', () => {
+    const known = { ...full, authentication: { acr: 'urn:two', amr: ['pwd'], time: 7, sid: 's' } }
+    const wanted = { email: {}, groups: { values: [['b']] }, name: { values: ['Jane Doe'] }, sub: {}, acr: {} }
+    assert.deepEqual(claimsOf('openid', known, { wanted }), {
+      aud: 'web',
+      acr: 'urn:two',
+      amr: ['pwd'],
+      email: 'jane@example.com',
+      name: 'Jane Doe',
+    })
+    assert.deepEqual(claimsOf('openid', full, { acrAsked: true }), { aud: 'web', acr: '0' })
+    assert.deepEqual(claimsOf('openid', full, { wanted: { auth_time: {} } }), { aud: 'web', auth_time: 900 })
+    assert.deepEqual(claimsOf('openid', { ...full, authentication: { amr: [] } }), { aud: 'web' })
+  })
+
   it('have the nonce of the request, and `auth_time` only of a login', () => {
     assert.deepEqual(claimsOf('openid', full, { nonce: 'n', withAuthTime: true }), {
       aud: 'web',

@@ -294,6 +294,24 @@ describe('the engine, as the dialect needs it', () => {
     assert.equal(answer.verification_uri, 'https://elsewhere.example/code_verification')
   })
 
+  it('context.ts: gives the path of a route without the mount, and shows the query of the request', async () => {
+    const seen: unknown[] = []
+    await using engine = await startEngine((provider) => ({
+      OIDCContext: class OIDCContext extends (provider.OIDCContext as unknown as {
+        new (ctx: { query: object }): { urlFor(name: string): string }
+      }) {
+        constructor(ctx: { query: object }) {
+          super(ctx)
+          seen.push(ctx.query)
+        }
+      },
+    }))
+    assert.equal(engine.provider.pathFor('token', { mountPath: '' }), '/token')
+    assert.equal(engine.provider.pathFor('token', { mountPath: '/x' }), '/x/token')
+    await engine.post('/token/introspection?token=t', { token: 't' })
+    assert.deepEqual({ ...(seen[0] as object) }, { token: 't' })
+  })
+
   it('context.ts: refuses what looks like a JWT at introspection and revocation, and asks for anything else', async () => {
     await using engine = await startEngine(noteAll)
     const jwt = 'eyJhbGciOiJFUzI1NiJ9.e30.c2ln'
@@ -484,6 +502,25 @@ describe('the engine, as the dialect needs it', () => {
     const answer = await engine.post('/token', { grant_type: 'refresh_token', refresh_token: 'x' })
     assert.notEqual(answer.error_description, 'refresh token is expired')
     assert.equal(new (engine.provider.RefreshToken as unknown as Model)({ jti: 'x' }).isExpired, false)
+  })
+
+  it('refresh-token.ts: asks whether there is a refresh token with the client, and has read `scope` when it asks who it is', async () => {
+    const seen: unknown[] = []
+    await using engine = await startEngine(noteAll, {
+      issueRefreshToken: async (_ctx, client) => {
+        seen.push(client.clientId)
+        return true
+      },
+      findAccount: (ctx, accountId, token) => {
+        if (token?.kind === 'RefreshToken') seen.push(ctx.oidc.params?.scope)
+        return { accountId, claims: async () => ({ sub: accountId }) }
+      },
+    })
+    const { refresh_token: token } = await engine.redeem(codeOf(await engine.authorize()))
+    const fields = { grant_type: 'refresh_token', refresh_token: String(token) }
+    const { refresh_token: next } = await engine.post('/token', { ...fields, scope: 'openid' })
+    await engine.post('/token', { ...fields, refresh_token: String(next) })
+    assert.deepEqual(seen, ['app', 'openid', undefined])
   })
 
   it('refresh-token.ts: decides about rotation when the upstream was asked, and answers the same token without it', async () => {

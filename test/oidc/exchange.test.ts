@@ -58,7 +58,7 @@ const exchanged = async (
     connectors: connectorsOf(corp, configured(browserConnector(), 'plain')),
     clients,
     log: silent,
-    lifetime: 60,
+    lifetimes: { idTokens: () => 30, accessTokens: () => 60 },
   })
   const ctx = { oidc: { client: { clientId }, params: { ...good, ...params } }, state: {} as { source?: object } }
   await handler!(ctx)
@@ -96,7 +96,7 @@ describe('token exchange', () => {
       access_token: 'an ID token',
       issued_token_type: idToken,
       token_type: 'Bearer',
-      expires_in: 60,
+      expires_in: 30,
     })
   })
 

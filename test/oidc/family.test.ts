@@ -25,6 +25,8 @@ const familyOf = (secret: string): Family => ({
   usedAt: 1_000_000,
 })
 
+const within = (reuseInterval: number) => ({ rotate: true, reuseInterval })
+
 const rotate = (family: Family, secret: string, now = 2_000_000, keepSuccessor = true) => {
   const next = newSecret()
   return { next, family: rotated(family, { id, secret, next, keepSuccessor, now }) }
@@ -45,33 +47,48 @@ describe('a refresh token', () => {
 describe('a family of refresh tokens', () => {
   it('knows its current token and no other', () => {
     const secret = newSecret()
-    assert.deepEqual(standingOf(familyOf(secret), secret, 10, 0), { is: 'current' })
-    assert.deepEqual(standingOf(familyOf(secret), newSecret(), 10, 0), { is: 'unknown' })
+    assert.deepEqual(standingOf(familyOf(secret), secret, within(10), 0), { is: 'current', again: false })
+    assert.deepEqual(standingOf(familyOf(secret), newSecret(), within(10), 0), { is: 'unknown' })
   })
 
   it('answers the token before with its successor within the interval, and not a millisecond longer', () => {
     const secret = newSecret()
     const { next, family } = rotate(familyOf(secret), secret)
-    const at = (now: number) => standingOf(family, secret, 10, now)
+    const at = (now: number) => standingOf(family, secret, within(10), now)
     assert.deepEqual(at(2_000_000), { is: 'repeated', token: tokenOf(id, next) })
     assert.deepEqual(at(2_010_000), { is: 'repeated', token: tokenOf(id, next) })
     assert.deepEqual(at(2_010_001), { is: 'spent', since: 10_001 })
-    assert.deepEqual(standingOf(family, next, 10, 2_000_000), { is: 'current' })
+    assert.deepEqual(standingOf(family, next, within(10), 2_000_000), { is: 'current', again: false })
   })
 
   it('answers nothing again without an interval', () => {
     const secret = newSecret()
     const { family } = rotate(familyOf(secret), secret, 2_000_000, false)
-    assert.deepEqual(standingOf(family, secret, 0, 2_000_000), { is: 'spent', since: 0 })
+    assert.deepEqual(standingOf(family, secret, within(0), 2_000_000), { is: 'spent', since: 0 })
     assert.equal(family.successor, undefined)
+  })
+
+  it('that does not rotate knows whether it was used within the interval', () => {
+    const secret = newSecret()
+    const unused = familyOf(secret)
+    const again = (family: Family, rules: { rotate: boolean; reuseInterval: number }, now: number) => {
+      const standing = standingOf(family, secret, rules, now)
+      return standing.is === 'current' && standing.again
+    }
+    const rules = { rotate: false, reuseInterval: 10 }
+    assert.equal(again(unused, rules, unused.issuedAt + 1), false, 'the login is no use')
+    const used = { ...unused, usedAt: 2_000_000 }
+    assert.deepEqual([again(used, rules, 2_010_000), again(used, rules, 2_010_001)], [true, false])
+    assert.equal(again(used, { rotate: false, reuseInterval: 0 }, 2_000_000), false)
+    assert.equal(again(used, within(10), 2_000_000), false)
   })
 
   it('answers only the token that was used last', () => {
     const first = newSecret()
     const one = rotate(familyOf(first), first)
     const two = rotate(one.family, one.next)
-    assert.deepEqual(standingOf(two.family, first, 10, 2_000_000), { is: 'spent', since: 0 })
-    assert.equal(standingOf(two.family, one.next, 10, 2_000_000).is, 'repeated')
+    assert.deepEqual(standingOf(two.family, first, within(10), 2_000_000), { is: 'spent', since: 0 })
+    assert.equal(standingOf(two.family, one.next, within(10), 2_000_000).is, 'repeated')
   })
 
   it('remembers the last ten that were used', () => {
@@ -83,7 +100,7 @@ describe('a family of refresh tokens', () => {
       secrets.unshift(step.next)
     }
     assert.deepEqual(
-      secrets.map((secret) => standingOf(family, secret, 0, 2_000_001).is),
+      secrets.map((secret) => standingOf(family, secret, within(0), 2_000_001).is),
       ['current', ...Array(10).fill('spent'), 'unknown', 'unknown'],
     )
   })

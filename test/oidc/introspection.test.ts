@@ -27,7 +27,7 @@ const familyWith = (scopes: string[], identity: object = {}) => ({
 describe('the answer of introspection', () => {
   it('tells of an access token its claims that Dex shows, and no other', () => {
     const extra = { azp: 'web', email: 'e', groups: ['a'], preferred_username: 'jane', nonce: 'n', at_hash: 'h' }
-    const answer = introspectionAnswer({ ...body, aud: ['api', 'web'] }, { AccessToken: { extra } })
+    const answer = introspectionAnswer({ ...body, aud: ['api', 'web'] }, { AccessToken: { extra } }, new Map())
     assert.deepEqual(answer, {
       active: true,
       client_id: 'web',
@@ -46,7 +46,7 @@ describe('the answer of introspection', () => {
 
   it('gives the client as audience where there is no other, and no end where there is none', () => {
     const { exp: _, ...endless } = body
-    const answer = introspectionAnswer(endless, familyWith(['openid']))
+    const answer = introspectionAnswer(endless, familyWith(['openid']), new Map())
     assert.equal(answer.aud, 'web')
     assert.equal('exp' in answer, false)
     assert.equal(answer.token_use, 'refresh_token')
@@ -63,7 +63,7 @@ describe('the answer of introspection', () => {
   ]
   for (const [scopes, ext, identity] of cases) {
     it(`tells ${JSON.stringify(ext)} of a refresh token for "${scopes.join(' ')}"`, () => {
-      assert.deepEqual(introspectionAnswer(body, familyWith(scopes, identity)).ext, ext)
+      assert.deepEqual(introspectionAnswer(body, familyWith(scopes, identity), new Map()).ext, ext)
     })
   }
 })

@@ -1,4 +1,5 @@
 /** What the password grant makes of connectors that fail; whole grants are in test/flows/password.test.ts. */
+
 import assert from 'node:assert/strict'
 import type { Provider } from 'oidc-provider'
 import { type FailureCode, type FailureDetails, failure } from '../../connectors/contract.ts'

@@ -5,9 +5,10 @@ describe('redirect URIs', () => {
   const confidential = { public: false, redirectURIs: ['https://app.example/cb?x=1', 'com.example.app:/cb'] }
   const free = { public: true, redirectURIs: [] }
   const bound = { public: true, redirectURIs: ['http://localhost/auth/callback', 'http://127.0.0.1:8085/cb'] }
+  const secured = { public: true, redirectURIs: ['https://localhost/auth/callback'], httpsLoopback: true }
   const careless = { public: false, redirectURIs: ['javascript:alert(1)', 'data:text/html,x', 'https://a\\b'] }
 
-  const cases: [client: typeof bound, uri: string, allowed: boolean][] = [
+  const cases: [client: typeof bound & { httpsLoopback?: boolean }, uri: string, allowed: boolean][] = [
     [confidential, 'https://app.example/cb?x=1', true],
     [confidential, 'com.example.app:/cb', true],
     [confidential, 'https://app.example/cb', false],
@@ -42,6 +43,14 @@ describe('redirect URIs', () => {
     [bound, 'http://localhost:39123/other', false],
     [bound, 'http://127.0.0.1:39123/auth/callback', false],
     [bound, 'https://localhost:39123/auth/callback', false],
+    [secured, 'http://localhost:39123/auth/callback', true],
+    [secured, 'https://localhost/auth/callback', true],
+    [secured, 'https://localhost:39123/auth/callback', false],
+    [secured, 'http://127.0.0.1:39123/auth/callback', false],
+    [secured, 'http://localhost:39123/other', false],
+    [{ ...secured, httpsLoopback: false }, 'http://localhost:39123/auth/callback', false],
+    [{ ...secured, public: false }, 'http://localhost:39123/auth/callback', false],
+    [{ ...secured, redirectURIs: ['https://localhost.evil.example/cb'] }, 'http://localhost.evil.example/cb', false],
     [careless, 'javascript:alert(1)', false],
     [careless, 'data:text/html,x', false],
     [careless, 'https://a\\b', false],

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { errors } from 'oidc-provider'
 import { type FailureCode, failure, type Identity, type Scopes } from '../../connectors/contract.ts'
-import type { ConfiguredConnector } from '../../src/login/connectors.ts'
+import type { RefreshPolicy } from '../../src/login/options.ts'
 import { LoginEnded, refreshSource } from '../../src/oidc/refresh.ts'
 import type { GrantSource } from '../../src/oidc/state.ts'
-import { browserConnector, configured, connectorsOf, jane, openData } from '../login/fixture.ts'
+import { browserConnector, configured, connectorsOf, jane } from '../login/fixture.ts'
 import { silent } from '../storage/contract.ts'
 
 const source: GrantSource = {
@@ -13,22 +13,54 @@ const source: GrantSource = {
   scopes: ['openid', 'groups', 'offline_access'],
   nonce: 'n',
 }
-const client = { id: 'web', allowedConnectors: [] as string[] }
+const standard: RefreshPolicy = { upstream: 'always', onOutage: 'deny' }
 
 type Answer = (identity: Identity, scopes: Scopes) => Promise<Identity>
 
-const refreshed = (answer: Answer | undefined, more: Partial<ConfiguredConnector> = {}, of = client) => {
+interface Given {
+  policy?: Partial<RefreshPolicy>
+  /** Seconds since the upstream was asked last. */
+  age?: number
+  /** Of somebody who was there before. */
+  failed?: Error
+  gone?: boolean
+}
+
+const refreshed = (answer: Answer | undefined, { policy, age = 10, failed, gone = false }: Given = {}) => {
   const counted: string[] = []
+  const ages: unknown[] = []
   const audited: { type: string }[] = []
+  const kept: unknown[] = []
+  const told: Error[] = []
   const connector = configured(browserConnector(answer && { refresh: answer }))
-  const result = refreshSource(source, of, {
-    connectors: connectorsOf({ ...connector, ...more }),
-    connectorData: openData,
-    metrics: { refresh: (id, outcome) => void counted.push(`${id} ${outcome}`) },
-    audit: (event) => void audited.push(event),
-    log: silent,
-  })
-  return { result, counted, audited }
+  const now = Math.floor(Date.now() / 1000)
+  const result = refreshSource(
+    {
+      source: { ...source, login: { ...source.login, authTime: now - age } },
+      client: { id: 'web' },
+      policy: { ...standard, ...policy },
+      held: {
+        gone,
+        open: async () => 'first',
+        keep: async (_owner, data) => {
+          kept.push(data)
+          return { sealedData: JSON.stringify(data) }
+        },
+        settle: async () => {},
+      },
+      turns: [{ failed, fail: (error) => void told.push(error) }],
+    },
+    {
+      connectors: connectorsOf(connector),
+      metrics: {
+        refresh: (id, outcome) => void counted.push(`${id} ${outcome}`),
+        checkAge: (id, why, seconds) => void ages.push([id, why, Math.floor(seconds)]),
+      },
+      audit: (event) => void audited.push(event),
+      log: silent,
+    },
+  )
+  return { result, counted, ages, audited, kept, told }
 }
 
 const rejection = async (result: Promise<unknown>) => {
@@ -48,12 +80,13 @@ describe('who a person is at a refresh', () => {
       groups: [],
       connectorData: 'second',
     }))
-    const { login, ...rest } = await result
+    const { login, checkedAt, ...rest } = await result
     assert.deepEqual(rest, { kind: 'refresh', scopes: source.scopes, nonce: 'n' })
-    assert.deepEqual(login, {
+    assert.ok(Math.abs(checkedAt! - Date.now()) < 10_000)
+    const { authTime: _, ...kept } = login
+    assert.deepEqual(kept, {
       connectorId: 'corp',
       identity: { userId: 'jane', email: 'new@example.com', groups: [] },
-      authTime: 1000,
       sealedData: '"second"',
     })
     assert.deepEqual([counted, audited], [['corp success'], []])
@@ -77,30 +110,98 @@ describe('who a person is at a refresh', () => {
     ])
   })
 
-  it('stays as it was for a connector that cannot say', async () => {
-    assert.equal(await refreshed(undefined).result, source)
+  it('is not known any more from a connector that cannot say', async () => {
+    const { result, counted } = refreshed(undefined)
+    const refused = await rejection(result)
+    assert.ok(refused instanceof errors.InvalidGrant && !(refused instanceof LoginEnded))
+    assert.deepEqual(counted, ['corp cannot_refresh'])
   })
 
-  const refusals: [what: string, refused: () => ReturnType<typeof refreshed>, reason: string][] = [
-    ['the connector is gone', () => refreshed(undefined, { id: 'other' }), 'connector_gone'],
+  const never = async (): Promise<Identity> => assert.fail('the upstream is asked')
+  const out = async (): Promise<Identity> => {
+    throw failure('upstream_unavailable', 'away')
+  }
+  const policies: [what: string, answer: Answer, given: Given, outcome: string, age: number | undefined][] = [
+    ['never asked', never, { policy: { upstream: 'never' }, age: 1e6 }, 'kept', 1e6],
+    ['not asked before maxAge is over', never, { policy: { upstream: { maxAge: 60 } }, age: 58 }, 'kept', 58],
+    ['asked when maxAge is over', async () => jane, { policy: { upstream: { maxAge: 60 } }, age: 61 }, 'success', 0],
+    ['away, and so is the answer', out, {}, 'upstream_unavailable', undefined],
+    ['away, while what it said is good', out, { policy: { onOutage: { staleFor: 60 } }, age: 58 }, 'stale', 58],
+    ['away for too long', out, { policy: { onOutage: { staleFor: 60 } }, age: 62 }, 'upstream_unavailable', undefined],
     [
-      'the client may not use the connector',
-      () => refreshed(undefined, {}, { id: 'web', allowedConnectors: ['x'] }),
-      'connector_not_allowed',
+      'away for somebody before',
+      never,
+      { failed: failure('upstream_unavailable', 'away'), policy: { onOutage: { staleFor: 60 } } },
+      'stale',
+      10,
     ],
-    ['the connector must not be used so', () => refreshed(undefined, { allows: () => false }), 'grant_not_allowed'],
+    [
+      'away for somebody before, and so is the answer',
+      never,
+      { failed: failure('upstream_unavailable', 'away') },
+      'upstream_unavailable',
+      undefined,
+    ],
+    [
+      'of a store that knew nobody, which is a refusal',
+      async () => {
+        throw failure('identity_gone', 'deleted')
+      },
+      { policy: { onOutage: { staleFor: 1e9 } } },
+      'identity_gone',
+      undefined,
+    ],
+    [
+      'misconfigured, which is no outage',
+      async () => {
+        throw failure('misconfigured', 'wrong secret')
+      },
+      { policy: { onOutage: { staleFor: 1e9 } } },
+      'misconfigured',
+      undefined,
+    ],
   ]
-  for (const [what, refused, reason] of refusals) {
-    it(`is not asked when ${what}`, async () => {
-      const { result, counted, audited } = refused()
-      assert.ok((await rejection(result)) instanceof errors.InvalidGrant)
-      assert.deepEqual(counted, [`corp ${reason}`])
-      assert.deepEqual(
-        audited.map(({ type }) => type),
-        ['refresh_refused'],
-      )
+  for (const [what, answer, given, outcome, age] of policies) {
+    it(`by policy: the upstream is ${what}`, async () => {
+      const { result, counted, ages } = refreshed(answer, given)
+      const done = await result.catch(() => undefined)
+      assert.deepEqual(counted, [`corp ${outcome}`])
+      assert.equal(done !== undefined, age !== undefined)
+      // A clock that goes on may be a second ahead.
+      const [first] = ages as [string, string, number][]
+      assert.equal(ages.length, age === undefined ? 0 : 1)
+      if (first && age !== undefined)
+        assert.ok(first[1] === outcome && first[2] - age <= 2 && first[2] >= age, `${first}`)
+      if (done && outcome !== 'success') assert.equal(done.checkedAt, undefined, 'it was not asked')
     })
   }
+
+  it('is nobody where the upstream took back what several logins share, whatever the policy', async () => {
+    for (const policy of [{}, { upstream: 'never' }, { upstream: { maxAge: 1000 } }] as const) {
+      const { result, counted } = refreshed(never, { policy, gone: true })
+      assert.ok((await rejection(result)) instanceof LoginEnded)
+      assert.deepEqual(counted, ['corp identity_gone'])
+    }
+  })
+
+  it('tells who waits of an outage, and of nothing else', async () => {
+    const away = refreshed(out)
+    await rejection(away.result)
+    assert.equal(away.told.length, 1)
+    const gone = refreshed(async () => {
+      throw failure('identity_gone', 'deleted')
+    })
+    await rejection(gone.result)
+    assert.equal(gone.told.length, 0)
+  })
+
+  it('keeps what the upstream gave before something failed', async () => {
+    const { result, kept } = refreshed(async () => {
+      throw failure('upstream_unavailable', 'no userinfo', { connectorData: 'second' })
+    })
+    await rejection(result)
+    assert.deepEqual(kept, ['second'])
+  })
 
   it('is nobody when the upstream answers for somebody else, which ends the login', async () => {
     assert.ok((await rejection(refreshed(async () => ({ userId: 'john' })).result)) instanceof LoginEnded)
@@ -110,9 +211,9 @@ describe('who a person is at a refresh', () => {
     ['identity_gone', 'invalid_grant', 400, true],
     ['login_refused', 'invalid_grant', 400, true],
     ['account_disabled', 'invalid_grant', 400, true],
-    ['account_locked', 'invalid_grant', 400, false],
-    ['password_expired', 'invalid_grant', 400, false],
-    ['not_in_required_groups', 'invalid_grant', 400, false],
+    ['account_locked', 'invalid_grant', 400, true],
+    ['password_expired', 'invalid_grant', 400, true],
+    ['not_in_required_groups', 'invalid_grant', 400, true],
     ['upstream_unavailable', 'temporarily_unavailable', 503, false],
     ['rate_limited', 'temporarily_unavailable', 503, false],
     ['groups_incomplete', 'temporarily_unavailable', 503, false],

@@ -9,6 +9,7 @@ export const parameters: Record<string, string> = {
   acr_values: '1',
   approval: 'approve',
   approval_prompt: 'force',
+  claims: '{"id_token":{"email":null}}',
   client_id: 'web',
   client_secret: 'web-secret',
   code: 'x'.repeat(43),

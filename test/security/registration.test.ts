@@ -315,6 +315,23 @@ describe('registration of clients', () => {
     assert.equal(errorOf(await server.redeem({ ...arrived, client: moved })), '401 invalid_client')
   })
 
+  it('returns from a logout to what is registered for that, and nowhere else', async () => {
+    const out = 'https://app.example.com/out'
+    const client = await register(good({ post_logout_redirect_uris: [out] }))
+    assert.deepEqual(client.told.post_logout_redirect_uris, [out])
+    const logout = (to: string) => {
+      const query = new URLSearchParams({ client_id: client.id, post_logout_redirect_uri: to })
+      return openBrowser().request(server.url(`/logout?${query}`))
+    }
+    assert.equal((await logout(out)).location, out)
+    for (const to of [`${out}/`, callback, 'https://evil.example/']) assert.equal((await logout(to)).status, 400, to)
+    for (const bad of ['javascript:alert(1)', 'http://app.example.com/', {}, 7]) {
+      const answer = await send(good({ post_logout_redirect_uris: [bad] }))
+      assert.match(errorOf(answer), /^400 invalid_/)
+    }
+    assert.match(errorOf(await send(good({ post_logout_redirect_uris: out }))), /^400 invalid_/)
+  })
+
   it('is changed by nobody else', async () => {
     const [mine, theirs] = [await register(good()), await register(good())]
     const { registrationUri: to, manage } = theirs

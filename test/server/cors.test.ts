@@ -75,6 +75,22 @@ describe('CORS', () => {
     })
   })
 
+  it('lets origins that are listed by name send credentials where that is configured, and nobody else', () => {
+    const decide = cors({ origins: [page], headers: ['Authorization'], credentials: true })
+    const allowed = { Vary: 'Origin', 'Access-Control-Allow-Origin': page, 'Access-Control-Allow-Credentials': 'true' }
+    assert.deepEqual(decide({ method: 'POST', origin: page }), { headers: allowed })
+    assert.deepEqual(decide({ ...options, requestMethod: 'POST' }).preflight?.headers, allowed)
+    for (const origin of ['https://evil.example', 'null', undefined]) {
+      assert.deepEqual(decide({ method: 'POST', origin }), { headers: { Vary: 'Origin' } })
+    }
+    const everybody = cors({ origins: ['*', page], headers: [], credentials: true })
+    assert.deepEqual(everybody({ method: 'POST', origin: page }), { headers: { 'Access-Control-Allow-Origin': '*' } })
+    assert.equal(
+      everybody({ ...options, requestMethod: 'POST' }).preflight?.headers['Access-Control-Allow-Credentials'],
+      undefined,
+    )
+  })
+
   it('does nothing at all without configured origins', () => {
     for (const method of ['GET', 'OPTIONS']) {
       assert.deepEqual(none({ method, origin: page, requestMethod: 'POST' }), { headers: {} })

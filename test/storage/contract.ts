@@ -237,6 +237,36 @@ export function storageContract(name: string, subject: () => ContractSubject): v
       assert.deepEqual(await found('refresh-family', { grant: 'g1' }), [])
     })
 
+    it('finds the first value of an index among live records, by prefix', async () => {
+      const first = (prefix: string) => driver.first('refresh-family', 'checked', prefix)
+      assert.equal(await first(''), undefined)
+      const record = (checked: string, expiresAt?: number) => ({
+        index: { checked, grant: 'g', person: 'p', client: 'c' },
+        ...(expiresAt !== undefined && { expiresAt }),
+      })
+      await driver.commit([
+        create('refresh-family', '1', record('okta\n300')),
+        create('refresh-family', '2', record('okta\n200')),
+        create('refresh-family', '3', record('okta\n100', start + 10)),
+        create('refresh-family', '4', record('okta-too\n050')),
+        create('refresh-family', '5', record('okta\n200')),
+        create('refresh-family', '6', { index: { grant: 'g' } }),
+      ])
+      assert.equal(await first('okta\n'), 'okta\n100')
+      assert.equal(await first('okta-too\n'), 'okta-too\n050')
+      assert.equal(await first('ldap\n'), undefined)
+      clock.seconds = start + 10
+      assert.equal(await first('okta\n'), 'okta\n200', 'what has expired is not live, swept or not')
+      await driver.sweep(clock.now())
+      await driver.commit([{ do: 'delete', kind: 'refresh-family', id: '2' }])
+      assert.equal(await first('okta\n'), 'okta\n200')
+      const version = await versionOf('refresh-family', '5')
+      const moved = { ...record('okta\n400'), body: {} }
+      await driver.commit([{ do: 'replace', kind: 'refresh-family', id: '5', version, record: moved }])
+      assert.equal(await first('okta\n'), 'okta\n300')
+      await assert.rejects(driver.first('refresh-family', 'color', ''), /no index "color"/)
+    })
+
     it('rejects kinds and indexes that are not declared', async () => {
       await assert.rejects(driver.commit([create('cookies', 'a')]), /no kind "cookies"/)
       await assert.rejects(driver.commit([create('code', 'a', { index: { color: 'red' } })]), /no index "color"/)

@@ -64,6 +64,27 @@ describe('metrics', () => {
     assert.ok(page.includes('process_cpu_seconds_total'))
   })
 
+  it('tells how old what the upstream said was, and how old the oldest is when somebody scrapes', async () => {
+    const metrics = openMetrics({ version: '1' })
+    metrics.checkAge('okta', 'success', 0)
+    metrics.checkAge('okta', 'stale', 400)
+    metrics.oldestChecks(async () => [{ connector: 'okta', seconds: 86_000 }])
+    const page = await metrics.render()
+    const age = 'countersign_refresh_check_age_seconds'
+    for (const line of [
+      `${age}_bucket{le="1",connector="okta",answer="success"} 1`,
+      `${age}_bucket{le="300",connector="okta",answer="stale"} 0`,
+      `${age}_bucket{le="900",connector="okta",answer="stale"} 1`,
+      'countersign_refresh_oldest_check_age_seconds{connector="okta"} 86000',
+    ]) {
+      assert.ok(page.includes(`${line}\n`), line)
+    }
+    metrics.oldestChecks(async () => {
+      throw new Error('store is away')
+    })
+    assert.doesNotMatch(await metrics.render(), /oldest_check_age_seconds\{/)
+  })
+
   it('keeps instances apart', async () => {
     const [one, two] = [openMetrics({ version: '1' }), openMetrics({ version: '2' })]
     one.login('a', 'succeeded')

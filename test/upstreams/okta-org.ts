@@ -38,6 +38,8 @@ export interface OktaOrg {
   codes: Map<string, Grant>
   refreshTokens: Map<string, Grant>
   accessTokens: Map<string, Grant>
+  /** Milliseconds during which a refresh token that was used still works; negative: it never does. */
+  leeway: number
   now(): number
   issuerOf(server: string): string
 }

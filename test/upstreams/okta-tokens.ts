@@ -2,8 +2,6 @@
 import { type Grant, type OktaOrg, random, s256, signed } from './okta-org.ts'
 import { apiError, credentials, type OktaCall, oauthError, type Reply } from './okta-wire.ts'
 
-/** Milliseconds during which an old refresh token still works. */
-const leeway = 30_000
 const groupsInClaim = 100
 
 async function issue(org: OktaOrg, grant: Grant, withNonce: boolean): Promise<Reply> {
@@ -85,7 +83,7 @@ async function redeemRefreshToken(org: OktaOrg, server: string, form: URLSearchP
   const grant = org.refreshTokens.get(form.get('refresh_token') ?? '')
   if (!grant || grant.server !== server || grant.chain.ended || grant.expires < org.now()) return invalid
   if (org.status !== 'active') return invalid
-  if (grant.used !== undefined && org.now() - grant.used > leeway) {
+  if (grant.used !== undefined && org.now() - grant.used > org.leeway) {
     grant.chain.ended = true // an old token that comes back late was stolen
     return invalid
   }

@@ -73,6 +73,7 @@ export async function startOkta(options: OktaOptions = {}): Promise<OktaStandIn>
       groups: ['Everyone', 'devops'],
     },
     status: 'active',
+    leeway: 30_000,
     key: await newKey(),
     codes: new Map(),
     refreshTokens: new Map(),

@@ -16,13 +16,15 @@ export type Claims = Readonly<Record<string, unknown>>
 /**
  * Makes the function that reads identities by these settings; the groups filter is compiled once.
  *
- * `complete` says whether an absent groups claim means "member of none" (an ID token) or "not told" (userinfo alone).
+ * `complete` says whether the claims are all that the upstream has to say (an ID token) or perhaps not (userinfo alone). Upstreams
+ * leave out a groups claim that would be empty, and one that nobody configured: an absent one means "member of none" for
+ * somebody with `known` groups, and "not told" for everybody else.
  */
 export function identityReader(settings: OidcSettings, requestedScopes: ReadonlySet<string>) {
   const expression = settings.claimModifications?.filterGroupClaims?.groupsFilter
   const filter = expression ? compileFilter(expression) : undefined
 
-  return (claims: Claims, complete: boolean): Identity => {
+  return (claims: Claims, complete: boolean, known: string[] = []): Identity => {
     const subject = required(claims, 'sub', 'missing "sub" claim')
     const nameKey = settings.userNameKey || 'name'
     const username = required(claims, nameKey, `missing "${nameKey}" claim`)
@@ -35,7 +37,7 @@ export function identityReader(settings: OidcSettings, requestedScopes: Readonly
       })
     }
     const emailVerified = verified(claims, settings, emailAsked)
-    const groups = groupsOf(claims, settings, filter, complete)
+    const groups = groupsOf(claims, settings, filter, { complete, known })
     const userId = settings.userIDKey
       ? required(claims, settings.userIDKey, `oidc: not found ${settings.userIDKey} claim`)
       : subject
@@ -90,10 +92,11 @@ function groupsOf(
   claims: Claims,
   settings: OidcSettings,
   filter: GroupFilter | undefined,
-  complete: boolean,
+  { complete, known }: { complete: boolean; known: string[] },
 ): string[] | undefined {
-  const made = groupsFromClaims(claims, settings.claimModifications?.newGroupFromClaims)
-  if (!settings.insecureEnableGroups) return made
+  const makes = settings.claimModifications?.newGroupFromClaims
+  const made = groupsFromClaims(claims, makes)
+  if (!settings.insecureEnableGroups) return makes && makes.length > 0 ? made : undefined
   const { key, groups: told } = rawGroups(claims, settings)
   if (told === undefined && !complete) return undefined
   const all = told ?? []
@@ -101,7 +104,8 @@ function groupsOf(
   const single = typeof claims[key] === 'string' // Dex does not filter a claim that is one string
   const filtered = filter && !single ? all.filter(filter) : all
   const allowed = restrictToAllowed(filtered, settings.allowedGroups ?? [])
-  return [...renameGroups(allowed, settings.claimModifications?.modifyGroupNames), ...made]
+  const groups = [...renameGroups(allowed, settings.claimModifications?.modifyGroupNames), ...made]
+  return told === undefined && groups.length === 0 && known.length === 0 ? undefined : groups
 }
 
 /** The groups as sent, from the standard claim or the mapped one. */

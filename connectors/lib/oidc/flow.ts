@@ -9,7 +9,7 @@ import {
   type Scopes,
 } from '../../contract.ts'
 import { type Claims, identityReader } from './claims.ts'
-import { authorizationFailure, type Call, callFailure } from './failures.ts'
+import { authorizationFailure, type Call, callFailure, ownFailure } from './failures.ts'
 import { authenticationRequest, readMemo, requestedScopes } from './request.ts'
 import type { OidcSettings } from './settings.ts'
 import { foreignIdToken, redeemCode, redeemRefreshToken, type Tokens } from './tokens.ts'
@@ -77,14 +77,29 @@ export function oidcFlow(settings: OidcSettings, context: ConnectorContext): Bro
         )
       }
       const found = await upstream.get()
-      const tokens = await during('refresh', () => redeemRefreshToken(settings, found, refreshToken, sub))
-      const { claims } = tokens
-      const subject = typeof claims?.sub === 'string' ? claims.sub : sub
-      const current = claims
-        ? await complete(found, { ...tokens, claims }, scopes)
-        : await during('userinfo', () => userinfo(found, tokens.accessToken, subject))
-      const next = { refreshToken, ...tokens }
-      return { ...read(current, claims !== undefined), connectorData: connectorData(next, current) }
+      let given: string | undefined
+      try {
+        const tokens = await during('refresh', () =>
+          redeemRefreshToken(settings, found, refreshToken, sub, (token) => {
+            given = token
+          }),
+        )
+        const { claims } = tokens
+        const subject = typeof claims?.sub === 'string' ? claims.sub : sub
+        const current = claims
+          ? await complete(found, { ...tokens, claims }, scopes)
+          : await during('userinfo', () => userinfo(found, tokens.accessToken, subject))
+        const next = { refreshToken, ...tokens }
+        return { ...read(current, claims !== undefined, identity.groups), connectorData: connectorData(next, current) }
+      } catch (error) {
+        const known = ownFailure(error)
+        if (!known || given === undefined) throw error
+        const { code, message, details } = known
+        throw failure(code, message, {
+          ...details,
+          connectorData: connectorData({ refreshToken: given }, { ...(sub !== undefined && { sub }) }),
+        })
+      }
     },
 
     async exchange({ type, value }) {

@@ -35,16 +35,22 @@ export async function redeemCode(
   return { ...kept(answer), claims }
 }
 
-/** Redeems a refresh token. @param subject whom the new ID token must name, if one comes */
+/**
+ * Redeems a refresh token.
+ * @param subject whom the new ID token must name, if one comes
+ * @param given hears of a new refresh token before anything else can fail: the former one may be good for nothing by then
+ */
 export async function redeemRefreshToken(
   settings: OidcSettings,
   upstream: Upstream,
   refreshToken: string,
   subject: string | undefined,
+  given: (refreshToken: string) => void,
 ): Promise<Tokens> {
   const answer = await upstream.atTokenEndpoint((configuration) =>
     client.refreshTokenGrant(configuration, refreshToken),
   )
+  if (answer.refresh_token !== undefined) given(answer.refresh_token)
   const claims = await judged(settings, upstream, answer)
   if (claims && subject !== undefined && claims.sub !== subject) {
     throw failure('upstream_invalid_response', 'the ID token of the refresh names somebody else')

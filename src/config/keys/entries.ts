@@ -3,6 +3,8 @@ import { Type } from 'typebox'
 import { listOf, text } from './annotate.ts'
 import { clientAuthentication } from './client-auth.ts'
 import { clientProfile } from './profiles.ts'
+import { clientExpiry, clientRefresh, connectorRefresh } from './refresh.ts'
+import { claimsKeys } from './shapes.ts'
 import { signingAlgorithm } from './signer.ts'
 import { CONNECTOR_GRANT_TYPES } from './tokens.ts'
 
@@ -40,6 +42,7 @@ export const client = Type.Object({
   trustedPeers: Type.Optional(listOf('Client ids that may ask for tokens with this client as audience.')),
   logoURL: Type.Optional(text('Picture of the client.')),
   allowedConnectors: Type.Optional(listOf('Connector ids that may be used; empty: all.')),
+  ...claimsKeys,
   mfaChain: Type.Optional(listOf('Authenticators that a login needs.')),
   ssoSharedWith: Type.Optional(listOf('Client ids that share a session with this one, or `*`.')),
   postLogoutRedirectURIs: Type.Optional(listOf('Addresses that a logout may return to.')),
@@ -59,6 +62,8 @@ export const client = Type.Object({
     }),
   ),
   signingAlgorithm: Type.Optional(signingAlgorithm),
+  refresh: Type.Optional(clientRefresh),
+  expiry: Type.Optional(clientExpiry),
   clientCredentialsClaims: Type.Optional(
     Type.Object(
       { groups: Type.Optional(listOf('Groups in those tokens.')) },
@@ -79,6 +84,7 @@ export const connector = Type.Object({
   grantTypes: Type.Optional(
     Type.Array(Type.Enum(CONNECTOR_GRANT_TYPES), { description: 'Grant types that may use it; empty: all.' }),
   ),
+  refresh: Type.Optional(connectorRefresh),
 })
 
 export const password = Type.Object({

@@ -5,6 +5,7 @@ import { dynamicClients } from './dynamic-clients.ts'
 import { client, connector, mfa, password } from './entries.ts'
 import { frontend, grpc, logger, storage, telemetry, web } from './server.ts'
 import { sessions } from './sessions.ts'
+import { layoutKeys } from './shapes.ts'
 import { signer } from './signer.ts'
 import { expiry, oauth2 } from './tokens.ts'
 
@@ -13,6 +14,7 @@ export const configuration = Type.Object({
     'Public address of this server, to the letter as clients write it; its path is the prefix of every route.',
     { minLength: 1 },
   ),
+  ...layoutKeys,
   storage: Type.Optional(storage),
   web: Type.Optional(web),
   frontend: Type.Optional(frontend),

@@ -2,6 +2,7 @@
 import { Type } from 'typebox'
 import { listOf, text } from './annotate.ts'
 import { clientCertificates } from './client-auth.ts'
+import { corsKeys } from './shapes.ts'
 
 const TLS_VERSIONS = ['1.2', '1.3']
 const tlsVersion = (description: string, shown?: string) =>
@@ -42,6 +43,7 @@ export const web = Type.Object(
     allowedHeaders: Type.Optional(
       listOf('Request headers that those scripts may send.', { 'x-default': '`["Authorization"]`' }),
     ),
+    ...corsKeys,
     clientRemoteIP: Type.Optional(
       Type.Object(
         {

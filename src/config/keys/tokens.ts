@@ -2,6 +2,8 @@
 import { Type } from 'typebox'
 import { duration, listOf, text } from './annotate.ts'
 import { dpop } from './profiles.ts'
+import { refreshTokens } from './refresh.ts'
+import { introspectionKeys } from './shapes.ts'
 
 export const DEVICE_CODE = 'urn:ietf:params:oauth:grant-type:device_code'
 export const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange'
@@ -61,6 +63,7 @@ export const oauth2 = Type.Object(
       ),
     ),
     dpop: Type.Optional(dpop),
+    ...introspectionKeys,
     pkce: Type.Optional(
       Type.Object(
         {
@@ -90,24 +93,7 @@ export const expiry = Type.Object(
     authRequests: Type.Optional(duration('How long a login may take.', '24h')),
     deviceRequests: Type.Optional(duration('Life of a device code.', '5m')),
     signingKeys: Type.Optional(duration('Deprecated: use `signer.config.keysRotationPeriod`.', '6h')),
-    refreshTokens: Type.Optional(
-      Type.Object(
-        {
-          disableRotation: Type.Optional(
-            Type.Boolean({ default: false, description: 'Answer a refresh with the same refresh token.' }),
-          ),
-          reuseInterval: Type.Optional(
-            duration(
-              'How long a refresh token that was already used is answered once more, with the same successor.',
-              '0, not at all',
-            ),
-          ),
-          absoluteLifetime: Type.Optional(duration('Life since the login.', '0, for ever')),
-          validIfNotUsedFor: Type.Optional(duration('Life since the last use.', '0, for ever')),
-        },
-        { description: 'Refresh tokens.' },
-      ),
-    ),
+    refreshTokens: Type.Optional(refreshTokens),
   },
   { description: 'Lifetimes. `0` stands for the default.' },
 )

@@ -1,23 +1,28 @@
 /** The applications: `staticClients`. */
 import { nearest } from '../../lib/nearest.ts'
-import type { ClientOptions } from '../../oidc/options.ts'
+import type { ClientOptions, OidcOptions } from '../../oidc/options.ts'
 import type { Part, Reading } from '../reading.ts'
 import { child, readable } from '../report.ts'
 import { needsNoSecret, readClientAuthentication } from './client-auth.ts'
 import { readProfile } from './profiles.ts'
+import { readClientTokens } from './refresh.ts'
+import { readClientShapes } from './shapes.ts'
 
+/** What `expiry` says for all clients. */
+type ServerTokens = Pick<OidcOptions, 'lifetimes' | 'refreshTokens'>
 type Entry = Part<'staticClients'>[number]
 
 export const readClients = (
   entries: Part<'staticClients'>,
   connectorIds: string[],
+  server: ServerTokens,
   reading: Reading,
 ): ClientOptions[] => {
   const { report } = reading
   const clients = new Map<string, { client: ClientOptions; pointer: string }>()
   for (const [index, entry] of entries.entries()) {
     const pointer = child('/staticClients', index)
-    const client = readClient(entry, pointer, reading)
+    const client = readClient(entry, pointer, server, reading)
     if (!client) continue
     const before = clients.get(client.id)
     if (before) {
@@ -38,7 +43,12 @@ export const readClients = (
   return [...clients.values()].map(({ client }) => client)
 }
 
-const readClient = (entry: Entry, pointer: string, reading: Reading): ClientOptions | undefined => {
+const readClient = (
+  entry: Entry,
+  pointer: string,
+  server: ServerTokens,
+  reading: Reading,
+): ClientOptions | undefined => {
   const { report } = reading
   const broken = (key: string) => report.broken(child(pointer, key))
   const id = fromEither(entry, 'id', 'idEnv', pointer, reading)
@@ -57,7 +67,7 @@ const readClient = (entry: Entry, pointer: string, reading: Reading): ClientOpti
   }
   const redirectURIs = entry.redirectURIs ?? []
   for (const [index, uri] of redirectURIs.entries()) {
-    const doubt = doubtful(uri, isPublic)
+    const doubt = doubtful(uri, isPublic, entry.httpsLoopback ?? false)
     if (doubt) report.warn(child(child(pointer, 'redirectURIs'), index), doubt)
   }
   for (const key of ['backchannelLogoutURI', 'frontchannelLogoutURI'] as const) {
@@ -71,6 +81,8 @@ const readClient = (entry: Entry, pointer: string, reading: Reading): ClientOpti
       'lets a public client log in without PKCE: whoever catches its code can use it (RFC 9700, 2.1.1)',
     )
   }
+  const tokens = readClientTokens(entry, pointer, server, reading)
+  const shapes = readClientShapes(entry, pointer, reading)
   if (id === undefined) return undefined
   return {
     id,
@@ -89,8 +101,10 @@ const readClient = (entry: Entry, pointer: string, reading: Reading): ClientOpti
     ...(entry.backchannelLogoutURI && { backchannelLogoutURI: entry.backchannelLogoutURI }),
     ...(entry.frontchannelLogoutURI && { frontchannelLogoutURI: entry.frontchannelLogoutURI }),
     ...(entry.refreshTokenLifetime === 'session' && { sessionBound: true }),
+    ...shapes,
     ...(entry.signingAlgorithm && { signingAlgorithm: entry.signingAlgorithm }),
     ...readOwnGroups(entry, pointer, reading),
+    ...tokens,
   }
 }
 
@@ -130,13 +144,13 @@ const fromEither = (
   return undefined
 }
 
-const doubtful = (uri: string, isPublic: boolean): string | undefined => {
+const doubtful = (uri: string, isPublic: boolean, httpsLoopback: boolean): string | undefined => {
   if (uri === '') return 'is empty: no login can return there'
   if (!URL.canParse(uri)) return undefined
   const url = new URL(uri)
   if (url.hash !== '') return 'has a fragment, which is not allowed in a redirect URI (RFC 6749, 3.1.2)'
-  if (url.protocol === 'https:' && url.hostname === 'localhost') {
-    const any = isPublic ? ', and a public client may then use any port' : ''
+  if (url.protocol === 'https:' && url.hostname === 'localhost' && !(isPublic && httpsLoopback)) {
+    const any = isPublic ? ', and a public client may then use any port; httpsLoopback takes it as it is' : ''
     return `is https on localhost, where command lines listen without TLS: write http://localhost${url.port === '' ? '' : `:${url.port}`}${url.pathname}${any}`
   }
   if (url.hostname.includes('*') || url.pathname.includes('*'))

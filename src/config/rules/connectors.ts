@@ -2,12 +2,14 @@
 import { ConnectorFailure, type ConnectorType } from '../../../connectors/contract.ts'
 import { nearest } from '../../lib/nearest.ts'
 import type { ConnectorOptions } from '../../login/options.ts'
+import type { RefreshTokenOptions } from '../../oidc/options.ts'
 import type { Part, Reading } from '../reading.ts'
 import { child, readable } from '../report.ts'
 import { readSection } from '../section.ts'
 import type { Hint } from '../shape.ts'
 import { DEX_CONNECTOR_TYPES, unbuiltType } from '../unbuilt.ts'
 import { callbackOf } from './issuer.ts'
+import { readPolicy, warnOfEndless } from './refresh.ts'
 
 export interface ConnectorRegistry {
   /** A type of the registry, or a module of the operator's; rejects when such a module cannot be loaded. */
@@ -19,6 +21,7 @@ export const readConnectors = async (
   entries: Part<'connectors'>,
   issuer: string,
   registry: ConnectorRegistry,
+  refreshTokens: RefreshTokenOptions,
   reading: Reading,
 ): Promise<ConnectorOptions[]> => {
   const connectors = new Map<string, ConnectorOptions>()
@@ -26,11 +29,21 @@ export const readConnectors = async (
   for (const [index, entry] of entries.entries()) {
     const pointer = child('/connectors', index)
     const config = await readConfig(entry.type, pointer, issuer, registry, reading)
+    const at = child(pointer, 'refresh')
+    const refresh = readPolicy(entry.refresh, at, reading)
+    warnOfEndless(refresh, at, refreshTokens, reading)
     const { id, type, name } = entry
     if (id === undefined || type === undefined) continue
     checkId(id, pointer, pointers.get(id), reading)
     connectors.delete(id)
-    connectors.set(id, { id, name: name ?? id, type, config, grantTypes: entry.grantTypes ?? [] })
+    connectors.set(id, {
+      id,
+      name: name ?? id,
+      type,
+      config,
+      grantTypes: entry.grantTypes ?? [],
+      ...(refresh && { refresh }),
+    })
     pointers.set(id, pointer)
   }
   return [...connectors.values()]

@@ -5,6 +5,7 @@ import type { TelemetryOptions } from '../../telemetry/options.ts'
 import type { Part, Reading } from '../reading.ts'
 import { child } from '../report.ts'
 import { readClientCertificates } from './client-auth.ts'
+import { readCredentials, standardHeaders } from './shapes.ts'
 
 /** Values of `serve`'s command line, which win over the file. */
 export interface Flags {
@@ -17,7 +18,12 @@ export interface Flags {
 type TlsVersion = 'TLSv1.2' | 'TLSv1.3'
 const TLS: Record<string, TlsVersion | undefined> = { '1.2': 'TLSv1.2', '1.3': 'TLSv1.3' }
 
-export const readWeb = async (web: Part<'web'>, flags: Flags, reading: Reading): Promise<WebOptions> => {
+export const readWeb = async (
+  web: Part<'web'>,
+  layout: string | undefined,
+  flags: Flags,
+  reading: Reading,
+): Promise<WebOptions> => {
   const { report, files } = reading
   const http = flags.webHttp || web.http
   const https = flags.webHttps || web.https
@@ -65,7 +71,8 @@ export const readWeb = async (web: Part<'web'>, flags: Flags, reading: Reading):
     >,
     cors: {
       origins: readOrigins(web.allowedOrigins ?? [], reading),
-      headers: web.allowedHeaders?.length ? web.allowedHeaders : ['Authorization'],
+      headers: web.allowedHeaders?.length ? web.allowedHeaders : standardHeaders(layout),
+      ...(readCredentials(web, reading) && { credentials: true }),
     },
     ...(clientAddress && { clientAddress }),
     ...(clientCertificates && { clientCertificates }),

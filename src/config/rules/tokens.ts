@@ -3,6 +3,7 @@ import type { OidcOptions } from '../../oidc/options.ts'
 import type { Part, Reading } from '../reading.ts'
 import { child } from '../report.ts'
 import { readDuration } from './duration.ts'
+import { readRefreshTokens } from './refresh.ts'
 
 const DAY = 86_400
 
@@ -25,22 +26,12 @@ export const readExpiry = (
 ): Pick<OidcOptions, 'lifetimes' | 'refreshTokens'> => {
   const life = (key: 'idTokens' | 'authRequests' | 'deviceRequests', standard: number) =>
     readDuration(`/expiry/${key}`, expiry[key], reading) || standard
-  const refresh = expiry.refreshTokens ?? {}
-  const limit = (key: 'absoluteLifetime' | 'validIfNotUsedFor' | 'reuseInterval') =>
-    readDuration(`/expiry/refreshTokens/${key}`, refresh[key], reading)
-  const absoluteLifetime = limit('absoluteLifetime')
-  const validIfNotUsedFor = limit('validIfNotUsedFor')
   return {
     lifetimes: {
       tokens: life('idTokens', DAY),
       authRequests: life('authRequests', DAY),
       deviceRequests: life('deviceRequests', 300),
     },
-    refreshTokens: {
-      rotate: !refresh.disableRotation,
-      reuseInterval: Math.max(0, limit('reuseInterval')),
-      ...(absoluteLifetime !== 0 && { absoluteLifetime }),
-      ...(validIfNotUsedFor !== 0 && { validIfNotUsedFor }),
-    },
+    refreshTokens: readRefreshTokens('/expiry/refreshTokens', expiry.refreshTokens ?? {}, reading),
   }
 }

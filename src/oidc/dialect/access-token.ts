@@ -2,13 +2,15 @@
  * Access tokens are JWTs with the claims of the ID token, as Dex's: applications take them as bearer, and userinfo needs no
  * record. The engine's own are opaque rows; its JWT format is for resource servers and is refused at userinfo.
  */
+
 import { type AccessToken as EngineToken, errors, type Provider } from 'oidc-provider'
 import { revokeToken } from '../adapter.ts'
 import { thumbprintOf } from '../certificates.ts'
 import { forResource, tellsAuthTime, tokenClaims, tokenIdOf } from '../claims.ts'
+import type { Clients } from '../clients.ts'
 import { clientOf, type IssuedTokens } from '../issued.ts'
 import type { SigningKeys } from '../keys.ts'
-import type { ClientOptions } from '../options.ts'
+import type { Lifetimes } from '../lifetimes.ts'
 import { mustProve } from '../profile.ts'
 import { currentContext, currentState } from '../state.ts'
 import { presentedHandle } from './context.ts'
@@ -18,12 +20,11 @@ export interface TokenContext {
   keys: SigningKeys
   issued: IssuedTokens
   issuer: string
-  clients: { get(id: string): ClientOptions | undefined }
-  /** Seconds that ID and access tokens live. */
-  lifetime: number
+  clients: Clients
+  lifetimes: Lifetimes
 }
 
-export function accessTokenOf(provider: Provider, { keys, issued, issuer, clients, lifetime }: TokenContext) {
+export function accessTokenOf(provider: Provider, { keys, issued, issuer, clients, lifetimes }: TokenContext) {
   const Base = provider.AccessToken
   class AccessToken extends Base {
     declare accountId: string
@@ -33,13 +34,13 @@ export function accessTokenOf(provider: Provider, { keys, issued, issuer, client
     declare jkt?: string
     declare 'x5t#S256'?: string
 
-    static expiresIn(): number {
-      return lifetime
+    static expiresIn(_ctx: unknown, { clientId }: { clientId?: string }): number {
+      return lifetimes.accessTokens(clientId)
     }
 
     // @ts-expect-error The types declare a field; the engine has a getter.
     override get expiration(): number {
-      return lifetime
+      return lifetimes.accessTokens(this.clientId)
     }
 
     override async save(): Promise<string> {
@@ -58,8 +59,10 @@ export function accessTokenOf(provider: Provider, { keys, issued, issuer, client
         scopes: source.kind === 'implicit' ? new Set(source.scopes) : this.scopes,
         nonce: source.nonce,
         sid: source.sid,
+        wanted: source.wanted?.userinfo,
+        acrAsked: source.wanted?.acr,
         withAuthTime: tellsAuthTime(source),
-        lifetime,
+        lifetime: lifetimes.accessTokens(this.clientId),
         now: Math.floor(Date.now() / 1000),
         jti: state.code && tokenIdOf(state.code, 'access'),
       })

@@ -13,15 +13,15 @@ import { hashSecret } from './context.ts'
 /** The engine wants an address where a code may be sent; which ones are good is decided in `redirects.ts` alone. */
 const noAddress = 'https://address.invalid/'
 
-/** Clients that came from elsewhere and are kept ready, with their key sets. */
-const remembered = 500
-
 /** What every client may ask for. */
 interface ServedTypes {
   grantTypes: readonly string[]
   /** As the engine spells them. */
   responseTypes: readonly string[]
 }
+
+/** Clients that came from elsewhere and are kept ready, with their key sets. */
+const remembered = 500
 
 export interface ClientContext extends ServedTypes {
   clients: Clients

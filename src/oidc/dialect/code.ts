@@ -51,7 +51,7 @@ export function authorizationCodeOf(
       const state = currentState()
       const { finished } = state
       if (!finished) throw new Error('a code is made before the person is known')
-      const { login, scopes, sid, agent } = finished
+      const { login, scopes, sid, agent, wanted } = finished
       this.scope = scopes.join(' ')
       this.source = {
         kind: 'code',
@@ -59,6 +59,7 @@ export function authorizationCodeOf(
         scopes,
         ...(this.nonce !== undefined && { nonce: this.nonce }),
         ...(sid !== undefined && { sid }),
+        ...(wanted && { wanted }),
         ...(agent !== undefined && { origin: { agent } }),
         ...(state.source && { hybrid: true }),
       }

@@ -15,9 +15,12 @@ export interface CredentialClients {
   get(id: string): { secret?: string; resources?: string[] } | undefined
 }
 
-export interface CredentialContextOptions {
+export interface ContextOptions {
   clients: CredentialClients
   grantTypes: readonly string[]
+  /** Paths of the layout, by Dex's. */
+  aliases: ReadonlyMap<string, string>
+  introspectionQuery: boolean | undefined
   /** That signs ID tokens. */
   algorithm(): string
 }
@@ -29,14 +32,20 @@ export const hashSecret = (secret: string): string => createHash('sha256').updat
 
 export function contextOf(
   provider: Provider,
-  { clients, grantTypes, algorithm }: CredentialContextOptions,
+  { clients, grantTypes, aliases, introspectionQuery, algorithm }: ContextOptions,
 ): typeof EngineContext {
   const Base = provider.OIDCContext
   class OIDCContext extends Base {
     #body: Fields | undefined
 
     override urlFor(name: string, options?: Fields): string {
-      return provider.urlFor(name, options)
+      const url = provider.urlFor(name, options)
+      if (aliases.size === 0) return url
+      const { ctx } = this as unknown as { ctx: CredentialContext }
+      const path = provider.pathFor(name, { mountPath: '' })
+      // The endpoint itself is known by the path that it was called at: proofs of possession name that (RFC 9449, 4.3).
+      const told = name === this.route ? stateOf(ctx).alias : aliases.get(path)
+      return told === undefined ? url : `${provider.issuer.replace(/\/$/, '')}${told}${new URL(url).search}`
     }
 
     // @ts-expect-error The types declare a field, which the engine assigns once it has parsed the form.
@@ -55,9 +64,11 @@ export function contextOf(
       if (this.route === 'token' && typeof grantType === 'string' && !grantTypes.includes(grantType)) {
         throw new errors.UnsupportedGrantType()
       }
-      // There the header has no credentials of a client, but the token.
+      const sent = { ...fields }
+      if (introspectionQuery && this.route === 'introspection') takeQuery(ctx, sent)
+      // At userinfo the header has no credentials of a client, but the token.
       if (this.route === 'userinfo') this.#body = fields
-      else this.#body = present(ctx, this.route, known(credentials(ctx, { ...fields }, clients), clients))
+      else this.#body = present(ctx, this.route, known(credentials(ctx, sent, clients), clients))
     }
   }
   return OIDCContext as typeof EngineContext
@@ -65,7 +76,22 @@ export function contextOf(
 
 interface CredentialContext {
   state: unknown
+  query: Record<string, string | string[] | undefined>
   req: { headers: Record<string, string | string[] | undefined> }
+}
+
+/**
+ * Parameters that stand in the query, for software that was written against an Okta which takes them there.
+ * @throws errors.InvalidRequest for one that stands in both places
+ */
+function takeQuery(ctx: CredentialContext, fields: Fields): void {
+  if (stateOf(ctx).alias === undefined) return
+  for (const name of ['token', 'token_type_hint']) {
+    const value = ctx.query[name]
+    if (value === undefined) continue
+    if (fields[name] !== undefined) throw new errors.InvalidRequest(`'${name}' parameter must not be provided twice`)
+    fields[name] = value
+  }
 }
 
 /** Routes where the parameter `token` names a token of any kind. */
@@ -108,7 +134,7 @@ function credentials(ctx: CredentialContext, fields: Fields, clients: Credential
   const { authorization } = headers
   delete headers.authorization
   if (typeof authorization === 'string' && /^basic /i.test(authorization)) {
-    const [id, secret] = parseBasic(authorization)
+    const [id, secret] = parseBasic(authorization, stateOf(ctx).alias !== undefined)
     stateOf(ctx).usedBasic = true
     fields.client_id = id
     fields.client_secret = secret
@@ -121,11 +147,14 @@ function credentials(ctx: CredentialContext, fields: Fields, clients: Credential
   return fields
 }
 
-/** RFC 7617; id and secret are form-encoded inside (RFC 6749, 2.3.1). */
-function parseBasic(header: string): [id: string, secret: string] {
+/**
+ * RFC 7617; id and secret are form-encoded inside (RFC 6749, 2.3.1).
+ * @param bare an id alone is one with an empty secret: Okta's library for browsers revokes tokens so
+ */
+function parseBasic(header: string, bare: boolean): [id: string, secret: string] {
   const text = Buffer.from(header.slice('basic '.length).trim(), 'base64').toString('utf8')
   const at = text.indexOf(':')
-  if (at < 0) throw new errors.InvalidRequest('the Authorization header holds no id and secret')
+  if (at < 0 && !bare) throw new errors.InvalidRequest('the Authorization header holds no id and secret')
   const decode = (part: string): string => {
     try {
       return decodeURIComponent(part.replaceAll('+', ' '))
@@ -133,5 +162,5 @@ function parseBasic(header: string): [id: string, secret: string] {
       throw new errors.InvalidRequest('client id or secret improperly encoded in the Authorization header')
     }
   }
-  return [decode(text.slice(0, at)), decode(text.slice(at + 1))]
+  return at < 0 ? [decode(text), ''] : [decode(text.slice(0, at)), decode(text.slice(at + 1))]
 }

@@ -6,12 +6,13 @@ import { hash, timingSafeEqual } from 'node:crypto'
 import { type DeviceCode as EngineCode, errors, type Provider } from 'oidc-provider'
 import { idOf, revoke } from '../adapter.ts'
 import type { DeviceGrant, DeviceRequest } from '../device.ts'
-import { scopeFaults, splitScopes, type TrustingClients } from '../scopes.ts'
+import type { ClientOptions } from '../options.ts'
+import { scopeFaults, splitScopes } from '../scopes.ts'
 import { currentContext, currentState } from '../state.ts'
 import { checkResource, rememberGrantOf } from './grant.ts'
 
 export interface DeviceContext {
-  clients: TrustingClients
+  clients: { get(id: string): Pick<ClientOptions, 'trustedPeers' | 'defaultScopes'> | undefined }
   /** Seconds that a device code lives. */
   lifetime: number
   methods: readonly string[]
@@ -37,7 +38,9 @@ export function deviceCodeOf(provider: Provider, { clients, lifetime, methods }:
       const { oidc } = currentContext()
       const fields = oidc.body ?? {}
       if (fields.request !== undefined) throw new errors.RequestNotSupported()
-      const scopes = splitScopes(textOf(fields.scope) ?? 'openid')
+      const scopes = splitScopes(
+        textOf(fields.scope) ?? clients.get(this.clientId!)?.defaultScopes?.join(' ') ?? 'openid',
+      )
       const { unknown, untrusted } = scopeFaults(scopes, this.clientId!, clients)
       const fault = [...unknown, ...untrusted]
       if (fault.length > 0) throw new errors.InvalidScope('unknown scope, or not for this client', fault.join(' '))

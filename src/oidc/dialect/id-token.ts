@@ -7,7 +7,7 @@ import { isIdToken, tellsAuthTime, tokenClaims, tokenIdOf } from '../claims.ts'
 import { currentState } from '../state.ts'
 import type { TokenContext } from './access-token.ts'
 
-export function idTokenOf(provider: Provider, { keys, issuer, clients, lifetime }: TokenContext) {
+export function idTokenOf(provider: Provider, { keys, issuer, clients, lifetimes }: TokenContext) {
   const Base = provider.IdToken
   class IdToken extends Base {
     declare scope: string
@@ -24,8 +24,10 @@ export function idTokenOf(provider: Provider, { keys, issuer, clients, lifetime 
         scopes: new Set(source.kind === 'implicit' ? source.scopes : this.scope.split(' ')),
         nonce: source.nonce,
         sid: source.sid,
+        wanted: source.wanted?.idToken,
+        acrAsked: source.wanted?.acr,
         withAuthTime: tellsAuthTime(source),
-        lifetime,
+        lifetime: lifetimes.idTokens(this.client.clientId),
         now: Math.floor(Date.now() / 1000),
         jti: spent && tokenIdOf(spent, 'id'),
       })

@@ -2,6 +2,9 @@
 import type { Provider } from 'oidc-provider'
 import type { Audit } from '../../telemetry/audit.ts'
 import type { Clients } from '../clients.ts'
+import { layoutAliases } from '../discovery.ts'
+import type { Flights } from '../flights.ts'
+import { lifetimesOf, longestTokenLife } from '../lifetimes.ts'
 import type { OidcOptions } from '../options.ts'
 import { engineResponseTypes } from '../response-types.ts'
 import { accessTokenOf, type TokenContext } from './access-token.ts'
@@ -17,29 +20,35 @@ import { type RefreshTokenContext, refreshTokenOf } from './refresh-token.ts'
 import { type ReplayStore, replayDetectionOf } from './replay.ts'
 import { sessionOf } from './session.ts'
 
-export interface DialectContext extends Omit<TokenContext, 'issuer' | 'lifetime' | 'clients'> {
+export interface DialectContext extends Omit<TokenContext, 'issuer' | 'lifetimes' | 'clients'> {
   options: OidcOptions
   clients: Clients
   driver: ReplayStore
   hasEnded: RefreshTokenContext['hasEnded']
   audit: Audit
+  flights: Flights
 }
 
-export function applyDialect(
-  provider: Provider,
-  { options, clients, driver, keys, issued, hasEnded, audit }: DialectContext,
-): void {
-  const { issuer, lifetimes, grantTypes, responseTypes, refreshTokens, pkce, dynamicClients } = options
-  const tokens: TokenContext = { keys, issued, issuer, clients, lifetime: lifetimes.tokens }
-  const served = { grantTypes, responseTypes: engineResponseTypes(responseTypes) }
+export function applyDialect(provider: Provider, context: DialectContext): void {
+  const { options, clients, driver, keys, issued, hasEnded, audit, flights } = context
+  const { issuer, grantTypes, responseTypes, pkce, introspectionQuery, dynamicClients } = options
+  const aliases = layoutAliases(options)
+  const algorithm = () => keys.algorithm
+  const lifetimes = lifetimesOf(options, clients)
+  const tokens: TokenContext = { keys, issued, issuer, clients, lifetimes }
   const models = {
-    OIDCContext: contextOf(provider, { clients, grantTypes, algorithm: () => keys.algorithm }),
-    Client: clientOf(provider, { clients, ...served, dynamicClients }),
+    OIDCContext: contextOf(provider, { clients, grantTypes, introspectionQuery, aliases, algorithm }),
+    Client: clientOf(provider, {
+      clients,
+      dynamicClients,
+      grantTypes,
+      responseTypes: engineResponseTypes(responseTypes),
+    }),
     Session: sessionOf(provider),
     Grant: grantOf(provider),
-    AuthorizationCode: authorizationCodeOf(provider, { audit, tokenLifetime: lifetimes.tokens, clients }),
-    RefreshToken: refreshTokenOf(provider, { options: refreshTokens, hasEnded, audit }),
-    DeviceCode: deviceCodeOf(provider, { clients, lifetime: lifetimes.deviceRequests, methods: pkce.methods }),
+    AuthorizationCode: authorizationCodeOf(provider, { audit, tokenLifetime: longestTokenLife(options), clients }),
+    RefreshToken: refreshTokenOf(provider, { lifetimes, flights, hasEnded, audit }),
+    DeviceCode: deviceCodeOf(provider, { clients, lifetime: options.lifetimes.deviceRequests, methods: pkce.methods }),
     AccessToken: accessTokenOf(provider, tokens),
     IdToken: idTokenOf(provider, tokens),
     InitialAccessToken: initialAccessTokenOf(provider, dynamicClients?.registration?.initialAccessTokens ?? []),

@@ -4,7 +4,6 @@
  * was lost and its client asks again.
  */
 import { type RefreshToken as EngineToken, errors, type Provider } from 'oidc-provider'
-import { openTurns } from '../../lib/turns.ts'
 import type { Audit } from '../../telemetry/audit.ts'
 import { revoke } from '../adapter.ts'
 import {
@@ -15,11 +14,14 @@ import {
   hashOf,
   newFamilyId,
   newSecret,
+  ownersOf,
   parseToken,
   rotated,
   standingOf,
   tokenOf,
 } from '../family.ts'
+import type { Flight, Flights } from '../flights.ts'
+import type { Lifetimes } from '../lifetimes.ts'
 import type { RefreshTokenOptions } from '../options.ts'
 import { currentContext, currentState, type GrantSource } from '../state.ts'
 import { presentedHandle } from './context.ts'
@@ -28,27 +30,33 @@ import { checkResource, rememberGrantOf } from './grant.ts'
 /** A refresh token as this server's own code sees it. */
 export interface FoundToken extends EngineToken {
   family: Family
+  /** Its turn, which ends when the answer is on its way. */
+  flight: Flight
   /** The answer that was given to the first use of this token; the upstream is not asked again. */
   repeated?: string
 }
 
-/** Milliseconds in which a spent token is a client repeating itself, not a thief: it is refused and nothing is revoked. */
-const grace = 10_000
-
 export interface RefreshTokenContext {
-  options: RefreshTokenOptions
+  lifetimes: Pick<Lifetimes, 'refreshTokens'>
+  flights: Flights
   /** Whether it ended with its session, see `SessionEnder`. */
   hasEnded(clientId: string, sid: string | undefined): Promise<boolean>
   audit: Audit
 }
 
-export function refreshTokenOf(provider: Provider, { options, hasEnded, audit }: RefreshTokenContext) {
+/**
+ * Where `reuseInterval: 0` gives no answer to a client that repeats itself: milliseconds in which a spent token is refused
+ * and nothing is revoked, since of two tabs that refresh at once one comes second. An interval says by itself who is late.
+ */
+const grace = 10_000
+
+export function refreshTokenOf(provider: Provider, { lifetimes, flights, hasEnded, audit }: RefreshTokenContext) {
   const Base = provider.RefreshToken
-  const turns = openTurns()
 
   class RefreshToken extends Base {
     declare family: Family
     declare secret: string
+    declare flight: Flight
     declare repeated?: string
 
     static expiresIn(): undefined {
@@ -59,15 +67,16 @@ export function refreshTokenOf(provider: Provider, { options, hasEnded, audit }:
     override async save(): Promise<string> {
       const { unit, source } = currentState()
       const now = Date.now()
+      const rules = lifetimes.refreshTokens(this.clientId)
       const before = currentContext().oidc.entities.RotatedRefreshToken as RefreshToken | undefined
       if (before?.repeated !== undefined) return before.repeated
       if (!source) throw new Error('a refresh token is made without a login')
       const next = newSecret()
       if (before) {
         this.jti = before.jti
-        const given = { id: before.jti, secret: before.secret, next, keepSuccessor: options.reuseInterval > 0, now }
+        const given = { id: before.jti, secret: before.secret, next, keepSuccessor: rules.reuseInterval > 0, now }
         const family = rotated({ ...before.family, source: kept(source) }, given)
-        unit.replace('refresh-family', this.jti, familyRecord(family, options))
+        unit.replace('refresh-family', this.jti, familyRecord(family, rules))
         return tokenOf(this.jti, next)
       }
       this.jti = newFamilyId()
@@ -82,7 +91,8 @@ export function refreshTokenOf(provider: Provider, { options, hasEnded, audit }:
         issuedAt: now,
         usedAt: now,
       }
-      unit.create('refresh-family', this.jti, familyRecord(this.family, options))
+      if (rules.maxPerUserAndClient) await makeRoom(this.family, rules.maxPerUserAndClient)
+      unit.create('refresh-family', this.jti, familyRecord(this.family, rules))
       return tokenOf(this.jti, next)
     }
 
@@ -95,8 +105,11 @@ export function refreshTokenOf(provider: Provider, { options, hasEnded, audit }:
       const parsed = parseToken(shown ? (state.presented ?? '') : value)
       if (!parsed) return undefined
       const { id, secret } = parsed
+      // However long it waits: who came before the token was used up is no thief.
+      const came = Date.now()
       // One refresh of a family at a time: the next one reads what this one has stored.
-      if (!shown) state.release.push(await turns.take(id))
+      const flight = shown ? undefined : await flights.take(`refresh-family ${id}`)
+      if (flight) state.release.push(flight.end)
       const stored = await state.unit.get('refresh-family', id)
       if (!stored) return undefined
       const family = stored.body as unknown as Family
@@ -104,14 +117,17 @@ export function refreshTokenOf(provider: Provider, { options, hasEnded, audit }:
         state.unit.delete('refresh-family', id)
         return undefined
       }
-      const standing = standingOf(family, secret, options.reuseInterval, Date.now())
+      const rules = lifetimes.refreshTokens(family.clientId)
+      const standing = standingOf(family, secret, rules, came)
       if (shown && standing.is !== 'current') return undefined
       if (standing.is === 'unknown') return undefined
-      if (standing.is === 'spent') return refuse(id, family, standing.since)
-      const token = new RefreshToken(fieldsOf(id, family, options) as never)
+      if (standing.is === 'spent') return refuse(id, family, standing.since, rules)
+      const token = new RefreshToken(fieldsOf(id, family, rules) as never)
       token.family = family
       token.secret = secret
+      if (flight) token.flight = flight
       if (standing.is === 'repeated') token.repeated = standing.token
+      else if (standing.again) token.repeated = value
       rememberGrantOf(token)
       checkResource(token)
       if (!shown) state.source = { ...family.source, kind: 'refresh' }
@@ -128,20 +144,44 @@ export function refreshTokenOf(provider: Provider, { options, hasEnded, audit }:
   }
 
   /** RFC 9700, 4.14.2: a token that was used before and comes again takes its successors with it. */
-  async function refuse(id: string, family: Family, since: number): Promise<never> {
+  async function refuse(
+    id: string,
+    family: Family,
+    since: number,
+    { reuseInterval }: RefreshTokenOptions,
+  ): Promise<never> {
     const { client } = currentContext().oidc
-    if (since > grace && client?.clientId === family.clientId) {
+    if (since > (reuseInterval > 0 ? reuseInterval * 1000 : grace) && client?.clientId === family.clientId) {
       currentState().unit.delete('refresh-family', id)
       audit({ type: 'token_revoked', client_id: family.clientId, by: 'reuse', sub: family.accountId })
     }
     throw new errors.InvalidGrant('refresh token already used')
+  }
+
+  /** Of the refresh tokens that a person has with a client the longest unused go, until one more has its place. */
+  async function makeRoom({ accountId, clientId }: Family, most: number): Promise<void> {
+    const { unit, release } = currentState()
+    const { person, client } = ownersOf({ accountId, clientId })
+    const flight = await flights.take(`refresh-families ${person} ${client}`)
+    release.push(flight.end)
+    const families: [id: string, usedAt: number][] = []
+    for await (const [id, { body }] of unit.find('refresh-family', { person, client })) {
+      families.push([id, (body as unknown as Family).usedAt])
+    }
+    const surplus = families.toSorted(([, a], [, b]) => a - b).slice(0, Math.max(0, families.length - most + 1))
+    for (const [id] of surplus) {
+      unit.delete('refresh-family', id)
+      audit({ type: 'token_revoked', client_id: clientId, by: 'limit', sub: accountId })
+    }
   }
   return RefreshToken as unknown as typeof EngineToken
 }
 
 /** Without rotation: notes the use, and what the upstream said now. */
 export function touch(token: FoundToken, source: GrantSource, options: RefreshTokenOptions): void {
-  const family = { ...token.family, source: kept(source), usedAt: Date.now() }
+  const { family: before } = token
+  // Later than it was made, even by a clock that stands still: that tells whether it was ever used.
+  const family = { ...before, source: kept(source), usedAt: Math.max(Date.now(), before.issuedAt + 1) }
   currentState().unit.replace('refresh-family', token.jti, familyRecord(family, options))
 }
 

@@ -18,6 +18,7 @@ const grantTypes = new Set(['authorization_code', 'refresh_token', deviceGrant])
 export const withoutForeignGrants = (metadata: RegisteredMetadata): RegisteredMetadata => ({
   ...metadata,
   grant_types: listOf(metadata.grant_types).filter((grant) => grantTypes.has(grant)),
+  response_types: listOf(metadata.response_types).filter((type) => type === 'code'),
 })
 
 const longestName = 100
@@ -40,6 +41,7 @@ export function judgeMetadata(metadata: RegisteredMetadata, policy: Policy): voi
   }
   const forbidden = listOf(metadata.grant_types).filter((grant) => !grantTypes.has(grant))
   if (forbidden.length > 0) refuse(`grant_types must not include ${forbidden.join(', ')} here`)
+  if (listOf(metadata.response_types).some((type) => type !== 'code')) refuse('response_types may only hold code here')
   if (metadata.token_endpoint_auth_method === 'client_secret_jwt') {
     refuse('token_endpoint_auth_method must not be client_secret_jwt: only a hash of the secret is kept')
   }
@@ -52,11 +54,14 @@ export function judgeMetadata(metadata: RegisteredMetadata, policy: Policy): voi
     if (unknown.length > 0) refuse(`scope must not include ${unknown.join(' ').slice(0, 200)}`)
     if (!asked.includes('openid')) refuse('scope must include openid')
   }
-  const uris = listOf(metadata.redirect_uris)
-  if (uris.length > mostRedirects) refuse(`redirect_uris must not have more than ${mostRedirects} members`)
-  for (const uri of uris) {
-    const fault = uri.length > longestText ? 'is too long' : registrable(uri)
-    if (fault) throw new errors.InvalidRedirectUri(`redirect_uris: "${uri.slice(0, 100)}" ${fault}`)
+  for (const member of ['redirect_uris', 'post_logout_redirect_uris']) {
+    const uris = metadata[member] ?? []
+    if (!isTextList(uris)) throw new errors.InvalidClientMetadata(`${member} must be an array of strings`)
+    if (uris.length > mostRedirects) refuse(`${member} must not have more than ${mostRedirects} members`)
+    for (const uri of uris) {
+      const fault = uri.length > longestText ? 'is too long' : registrable(uri)
+      if (fault) throw new errors.InvalidRedirectUri(`${member}: "${uri.slice(0, 100)}" ${fault}`)
+    }
   }
 }
 
@@ -85,6 +90,7 @@ export function optionsOf(
     ...(metadata.require_pushed_authorization_requests === true && { requirePushedAuthorizationRequests: true }),
     ...(metadata.require_signed_request_object === true && { requireSignedRequestObject: true }),
     redirectURIs: listOf(metadata.redirect_uris),
+    postLogoutRedirectURIs: listOf(metadata.post_logout_redirect_uris),
     trustedPeers: [],
     allowedConnectors: policy.allowedConnectors,
     allowedScopes: typeof scope === 'string' ? splitScopes(scope) : allowedScopes(policy),
@@ -119,6 +125,9 @@ function keysOf({ jwks, jwks_uri }: RegisteredMetadata): ClientKeys | undefined 
   if (jwks !== undefined) return { jwks: jwks as { keys: Record<string, unknown>[] } }
   return typeof jwks_uri === 'string' ? { jwksURI: jwks_uri } : undefined
 }
+
+const isTextList = (value: unknown): value is string[] =>
+  Array.isArray(value) && value.every((each) => typeof each === 'string')
 
 const listOf = (value: unknown): string[] => (Array.isArray(value) ? value.map(String) : [])
 

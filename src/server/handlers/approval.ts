@@ -4,6 +4,7 @@ import { rememberApproval } from '../../login/consents.ts'
 import { PageFailure } from '../../login/failures.ts'
 import { personOf } from '../../login/identity.ts'
 import { describeScopes, messagesFor } from '../../login/messages.ts'
+import { coveredScopes } from '../../login/wanted-claims.ts'
 import { stateOf } from '../../oidc/state.ts'
 import { sendPage } from '../answer.ts'
 import { readForm, requireOwnForm } from '../form.ts'
@@ -23,7 +24,8 @@ async function knownStash(ctx: Context, services: Services, state: string | null
 export const approvalPage = (services: Services) => async (ctx: Context) => {
   const { pages, clients, mount } = services
   const stash = await knownStash(ctx, services, new URLSearchParams(ctx.querystring).get('state'))
-  const { login, locales, scopes } = stash
+  const { login, locales } = stash
+  const scopes = coveredScopes(stash.scopes, stash.wanted)
   const { preferredUsername, email, username, userId } = login.identity
   const client = clients.get(stash.clientId)
   const host = provenance(client, returnOf(stash)?.redirectUri)
@@ -45,7 +47,8 @@ export const approve = (services: Services) => async (ctx: Context, next: Next) 
   requireOwnForm(ctx.req, origin)
   const form = await readForm(ctx.req, 64 * 1024)
   const stash = await knownStash(ctx, services, form.get('state'))
-  const { login, clientId, scopes } = stash
+  const { login, clientId } = stash
+  const scopes = coveredScopes(stash.scopes, stash.wanted)
   const approved = form.get('approval') === 'approve'
   audit({ type: approved ? 'approval_given' : 'approval_refused', client_id: clientId, scopes, ...personOf(login) })
   if (approved) {

@@ -9,6 +9,7 @@ import type { Session } from '../../login/sessions.ts'
 import type { Stash } from '../../login/stash.ts'
 import { type AcceptedRequest, type JudgeContext, judgeAuthorization } from '../../oidc/authorize.ts'
 import { isIdToken } from '../../oidc/claims.ts'
+import { wantedLevels } from '../../oidc/claims-request.ts'
 import { paths } from '../../oidc/discovery.ts'
 import { redirectTo } from '../../oidc/redirects.ts'
 import type { RequestParams } from '../../oidc/state.ts'
@@ -141,7 +142,7 @@ function showChoice(
 
 function stashFor(
   { now, oidc }: Services,
-  { client, params, scopes, askApproval, locales }: AcceptedRequest,
+  { client, params, scopes, wanted, askApproval, locales }: AcceptedRequest,
   { pushedId }: Pick<IncomingRequest, 'pushedId'>,
   connector: ConfiguredConnector,
 ): Stash {
@@ -150,6 +151,7 @@ function stashFor(
     connectorId: connector.id,
     clientId: client.id,
     scopes,
+    ...(wanted && { wanted }),
     purpose: {
       kind: 'authorize',
       params,
@@ -176,8 +178,13 @@ async function depart(
   if (hasChoice && connector.opened?.style === 'password') {
     stash.backUrl = backUrl(services, await keepRequest(ctx, services, request, accepted))
   }
+  const wishes = wishesOf(request.params, accepted)
+  // A form of ours is filled in with it; any other upstream gets it now.
+  if (wishes.loginHint !== undefined && connector.opened?.style === 'password') {
+    stash.loginHint = wishes.loginHint.slice(0, longestHint)
+  }
   try {
-    const address = await flow.start(connector, stash, wishesOf(request.params, accepted.locales))
+    const address = await flow.start(connector, stash, wishes)
     await stashes.save(stash, jarOf(ctx))
     redirectTo(ctx, address)
   } catch (error) {
@@ -185,17 +192,21 @@ async function depart(
   }
 }
 
+/** Characters of `login_hint` that are shown. */
+const longestHint = 256
+
 /** What the client asked of the login itself. */
-function wishesOf(sources: RequestParams, uiLocales: string[]): Wishes {
+function wishesOf(sources: RequestParams, { locales: uiLocales, wanted }: AcceptedRequest): Wishes {
   const text = (name: string): string | undefined => {
     const value = sources[name]
     return typeof value === 'string' && value !== '' ? value : undefined
   }
   const [prompt, maxAge, acrValues, loginHint] = ['prompt', 'max_age', 'acr_values', 'login_hint'].map(text)
+  const levels = [...(acrValues ?? '').split(' ').filter((level) => level !== ''), ...wantedLevels(wanted)]
   return {
     ...(prompt !== undefined && { prompt }),
     ...(maxAge !== undefined && { maxAge: Number(maxAge) }),
-    ...(acrValues !== undefined && { acrValues: acrValues.split(' ') }),
+    ...(levels.length > 0 && { acrValues: [...new Set(levels)] }),
     ...(uiLocales.length > 0 && { uiLocales }),
     ...(loginHint !== undefined && { loginHint }),
   }

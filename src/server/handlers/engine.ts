@@ -13,11 +13,13 @@ export const token = () => async (ctx: Context, next: Next) => {
 }
 
 /** `/token/introspect` (RFC 7662). */
-export const introspection = () => async (ctx: Context, next: Next) => {
-  await next()
-  const body = ctx.body as Body | undefined
-  if (ctx.status === 200 && body?.active === true) ctx.body = introspectionAnswer(body, entitiesOf(ctx))
-}
+export const introspection =
+  ({ clients }: Services) =>
+  async (ctx: Context, next: Next) => {
+    await next()
+    const body = ctx.body as Body | undefined
+    if (ctx.status === 200 && body?.active === true) ctx.body = introspectionAnswer(body, entitiesOf(ctx), clients)
+  }
 
 /** `/token/revoke` (RFC 7009). */
 export const revocation =

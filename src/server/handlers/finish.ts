@@ -4,8 +4,11 @@ import { isApproved } from '../../login/consents.ts'
 import { asFailure, failureTable, PageFailure, pageOf } from '../../login/failures.ts'
 import { type Login, personOf } from '../../login/identity.ts'
 import type { Stash } from '../../login/stash.ts'
+import { coveredScopes } from '../../login/wanted-claims.ts'
+import { unmetClaims } from '../../oidc/claims-request.ts'
 import { decideDevice } from '../../oidc/device.ts'
 import { codeLifetime } from '../../oidc/dialect/code.ts'
+import { groupsFault } from '../../oidc/groups-claim.ts'
 import { issueAnswer } from '../../oidc/issue.ts'
 import { useUp } from '../../oidc/pushed.ts'
 import { redirectTo } from '../../oidc/redirects.ts'
@@ -42,6 +45,8 @@ export async function proceed(
   stash: KnownStash,
   { silent = false } = {},
 ): Promise<void> {
+  const unmet = unmetBy(services, stash)
+  if (unmet) return refuseUnmet(ctx, services, stash, unmet)
   if (!(await needsApproval(ctx, services, stash))) return grant(ctx, next, services, stash, stash.login)
   if (silent) {
     return refuse(ctx, services, stash, { error: 'interaction_required', description: 'The person has to approve' })
@@ -57,7 +62,7 @@ export type KnownStash = Stash & { login: Login }
 async function needsApproval(
   ctx: Context,
   { login: options, sessions, clients }: Services,
-  { purpose, clientId, scopes, login, sessionId }: KnownStash,
+  { purpose, clientId, scopes, wanted, login, sessionId }: KnownStash,
 ): Promise<boolean> {
   if (purpose.kind === 'authorize' && purpose.askApproval) return true
   // Nobody has typed or clicked anything but the code, which may be somebody else's (RFC 8628, 5.4).
@@ -65,14 +70,31 @@ async function needsApproval(
   // The switch speaks of the operator's own applications.
   const vouched = clients.get(clientId)?.origin === undefined
   if (options.skipApprovalScreen && vouched) return false
-  return purpose.kind === 'device' || !sessions || !(await isApproved(stateOf(ctx).unit, login, clientId, scopes))
+  const asked = coveredScopes(scopes, wanted)
+  return purpose.kind === 'device' || !sessions || !(await isApproved(stateOf(ctx).unit, login, clientId, asked))
+}
+
+/** What the client demands of a login, and this one does not bring. */
+function unmetBy({ clients }: Services, { clientId, scopes, wanted, login }: KnownStash): ClientError | undefined {
+  const unmet = unmetClaims(wanted, login)
+  if (unmet) return unmet
+  const fault = groupsFault(login.identity, coveredScopes(scopes, wanted), clients.get(clientId))
+  return fault === undefined ? undefined : { error: 'access_denied', description: fault }
+}
+
+async function refuseUnmet(ctx: Context, services: Services, stash: KnownStash, unmet: ClientError): Promise<void> {
+  const { audit } = services
+  audit({ type: 'login_refused', client_id: stash.clientId, reason: 'client_demands', ...personOf(stash.login) })
+  await refuse(ctx, services, stash, unmet)
+  // The page of a device would say that the person decided so.
+  if (stash.purpose.kind === 'device') throw new PageFailure(403, unmet.description)
 }
 
 export const approvalAddress = ({ mount }: Services, { state }: Stash): string => `${mount}/approval?state=${state}`
 
 /** The person is known and, where they were asked, has approved: the login is over. */
 export async function grant(ctx: Context, next: Next, services: Services, stash: Stash, login: Login): Promise<void> {
-  const { purpose, scopes, state } = stash
+  const { purpose, scopes, wanted, state } = stash
   const known = await openSession(ctx, services, stash, login)
   if (purpose.kind === 'device') return finishDevice(ctx, services, stash, known)
   services.stashes.drop(state, jarOf(ctx))
@@ -80,7 +102,7 @@ export async function grant(ctx: Context, next: Next, services: Services, stash:
   const { authRequests } = services.oidc.lifetimes
   const until = Math.floor(services.now().getTime() / 1000 + authRequests)
   if (purpose.pushedId !== undefined) useUp(stateOf(ctx).unit, purpose.pushedId, until)
-  await issueAnswer(ctx, next, purpose.params, { ...known, scopes, seed: purpose.seed })
+  await issueAnswer(ctx, next, purpose.params, { ...known, scopes, wanted, seed: purpose.seed })
 }
 
 /** The person, or the upstream, said no. */

@@ -181,7 +181,9 @@ function showPassword(
 
 /** `GET /auth/{connector}/login`. */
 export const passwordForm = (services: Services) => async (ctx: Context) => {
-  showPassword(ctx, services, await passwordStash(ctx, services))
+  const found = await passwordStash(ctx, services)
+  const { loginHint: username } = found.stash
+  showPassword(ctx, services, found, username === undefined ? {} : { username })
 }
 
 /** `POST /auth/{connector}/login`: `login` and `password`. */

@@ -34,7 +34,7 @@ const purpose = 'logout confirmation'
 export const logout = (services: Services) => async (ctx: Context) => {
   const params = readParameters(new URLSearchParams(ctx.querystring))
   const hint = await readHint(params.id_token_hint, services)
-  const ending = readEnding(params, hint, services)
+  const ending = await readEnding(params, hint, services)
   const session = await services.sessions?.load(jarOf(ctx))
   if (!session) return finish(ctx, services, ending, undefined)
   if (hint && fits(hint, session)) return end(ctx, services, session, ending, 'client')
@@ -60,9 +60,9 @@ export const confirmLogout = (services: Services) => async (ctx: Context) => {
   if (!asked) throw new PageFailure(400, 'This form is not one of ours.', { next: 'Log out once more.' })
   const { sid, ...ending } = asked
   // Sent twice, or from another tab that was quicker: what was wanted is done.
-  if (!session) return finish(ctx, services, stillRight(ending, clients), undefined)
-  if (session.id !== sid) return askPerson(ctx, services, session, stillRight(ending, clients))
-  await end(ctx, services, session, stillRight(ending, clients), 'person')
+  if (!session) return finish(ctx, services, await stillRight(ending, clients), undefined)
+  if (session.id !== sid) return askPerson(ctx, services, session, await stillRight(ending, clients))
+  await end(ctx, services, session, await stillRight(ending, clients), 'person')
 }
 
 function readParameters(query: URLSearchParams): Record<string, string> {
@@ -90,13 +90,17 @@ async function readHint(token: string | undefined, { keys, issuer }: Services): 
 }
 
 /** @throws PageFailure 400 when the request names an address that is not the client's */
-function readEnding(params: Record<string, string>, hint: Hint | undefined, { clients }: Services): Ending {
+async function readEnding(
+  params: Record<string, string>,
+  hint: Hint | undefined,
+  { clients }: Services,
+): Promise<Ending> {
   const { client_id: named, post_logout_redirect_uri: redirectUri, state, ui_locales } = params
   if (named !== undefined && hint?.clientId !== undefined && named !== hint.clientId) {
     throw new PageFailure(400, 'The id_token_hint was made for another client than client_id.', askDeveloper)
   }
   const clientId = named ?? hint?.clientId
-  const client = clientId === undefined ? undefined : clients.get(clientId)
+  const client = clientId === undefined ? undefined : await clients.load(clientId)
   if (clientId !== undefined && !client) throw new PageFailure(400, 'Invalid client.', askDeveloper)
   const locales = (ui_locales ?? '').split(' ').filter((tag) => tag !== '')
   if (redirectUri === undefined) return { ...(clientId !== undefined && { clientId }), locales: locales.slice(0, 10) }
@@ -111,8 +115,8 @@ function readEnding(params: Record<string, string>, hint: Hint | undefined, { cl
 }
 
 /** What was registered when the person was asked may have been taken away since. */
-function stillRight(ending: Ending, clients: Services['clients']): Ending {
-  const client = clients.get(ending.clientId ?? '')
+async function stillRight(ending: Ending, clients: Services['clients']): Promise<Ending> {
+  const client = await clients.load(ending.clientId ?? '')
   const { redirectUri, state: _, ...rest } = ending
   return redirectUri === undefined || (client && logoutRedirectAllowed(client, redirectUri)) ? ending : rest
 }

@@ -6,6 +6,9 @@ import { askedOf } from '../../login/flow.ts'
 import type { Login } from '../../login/identity.ts'
 import type { Session } from '../../login/sessions.ts'
 import type { Stash } from '../../login/stash.ts'
+import { coveredScopes } from '../../login/wanted-claims.ts'
+import type { AcceptedRequest } from '../../oidc/authorize.ts'
+import { longestRefreshLife } from '../../oidc/lifetimes.ts'
 import { maySignOn } from '../../oidc/sso.ts'
 import { stateOf } from '../../oidc/state.ts'
 import { jarOf } from '../cookies.ts'
@@ -18,7 +21,7 @@ export async function sessionFor(
   ctx: Context,
   services: Services,
   connector: ConfiguredConnector,
-  request: Request & { scopes: readonly string[] },
+  request: Request & Pick<AcceptedRequest, 'scopes'>,
 ): Promise<Session | undefined> {
   const { sessions, clients, now } = services
   const session = await sessions?.load(jarOf(ctx))
@@ -26,7 +29,7 @@ export async function sessionFor(
   const opened = await connector.open()
   const usable = maySignOn(session, request, {
     connectorId: connector.id,
-    wanted: askedOf(opened, request.scopes, true),
+    wanted: askedOf(opened, coveredScopes(request.scopes, request.wanted), true),
     clients,
     shareByDefault: sessions.options.shareByDefault,
     now: Math.floor(now().getTime() / 1000),
@@ -76,19 +79,15 @@ export async function openSession(
   }
   const { unit } = stateOf(ctx)
   const { absoluteLifetime, rememberByDefault } = sessions.options
-  const refreshes = scopes.includes('offline_access')
-  // As long as anything can ask for it: the session, or a refresh token.
-  const kept = refreshes ? oidc.refreshTokens.absoluteLifetime : absoluteLifetime
-  const time = Math.floor(now().getTime() / 1000)
-  const shared = connectorData.share(
-    unit,
-    login,
-    kept === undefined ? undefined : time + Math.max(kept, absoluteLifetime),
-  )
   const connector = await connectors.get(stash.connectorId)!.open()
+  const asked = askedOf(connector, coveredScopes(scopes, stash.wanted), true)
+  // As long as anything can ask for it: the session, and any refresh token that is given at its end.
+  const kept = asked.offlineAccess ? longestRefreshLife(oidc) : 0
+  const time = Math.floor(now().getTime() / 1000)
+  const shared = connectorData.share(unit, login, kept === undefined ? undefined : time + absoluteLifetime + kept)
   const { session, replaced } = await sessions.begin(unit, jar, {
     login: shared,
-    asked: askedOf(connector, scopes, true),
+    asked,
     remember: stash.remember ?? rememberByDefault,
     clientId,
     ...known,

@@ -1,5 +1,6 @@
 /** Cross-origin answers of the routes that other origins may call. */
 import type { Context, Next } from 'koa'
+import { closeJar } from '../cookies.ts'
 import { type CorsDecision, type CorsRequest, proofAnswers } from '../cors.ts'
 
 const header = (ctx: Context, name: string): string | undefined => ctx.get(name) || undefined
@@ -27,6 +28,8 @@ export const corsMiddleware =
     }
     const proves = ctx.get('DPoP') !== ''
     delete ctx.req.headers.origin
+    // Endpoints for programs know their caller by the request alone, so that scripts of other sites may send credentials.
+    closeJar(ctx)
     await next()
     for (const name of Object.keys(ctx.response.headers)) {
       if (name.startsWith('access-control-') || name === 'vary') ctx.remove(name)

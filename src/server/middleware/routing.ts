@@ -4,7 +4,7 @@ import Router from '@koa/router'
 import type { Context, Middleware, Next } from 'koa'
 import type { CorsDecision, CorsRequest } from '../cors.ts'
 import { noteRoute } from '../notes.ts'
-import { labelOf, type Route, routes } from '../routes.ts'
+import { labelOf, type Route, routesOf } from '../routes.ts'
 import type { Services } from '../services.ts'
 import { corsMiddleware } from './cors.ts'
 import type { ServedState } from './serve.ts'
@@ -17,7 +17,7 @@ export function routing(services: Services, cors: (request: CorsRequest) => Cors
   const register = (path: string, method: string, ...chain: Middleware[]) =>
     router.register(path, [method], chain as Parameters<typeof router.register>[2])
 
-  for (const route of routes) {
+  for (const route of routesOf(services.oidc)) {
     if (route.served?.(services) === false) continue
     const origins = route.cors ? [crossOrigin] : route.reader === 'program' ? [sameOrigin] : []
     register(route.path, route.method, noting(route), ...origins, passing(route.handler(services)))

@@ -75,6 +75,7 @@ export const serve =
     async function commit(ctx: Context, { unit, route }: ServedState): Promise<void> {
       const refused = ctx.status >= 400
       const { ok } = await unit.commit()
+      state.stored = ok
       // A refusal stays one, whoever else wrote in the meantime.
       if (ok || refused) return
       dropCookies(ctx)

@@ -75,17 +75,17 @@ export interface RunningProvider extends AsyncDisposable {
 
 /**
  * The server as an operator starts it, `serve FILE`, with a mock connector, two local users and what the test adds;
- * `origins` may call it from a browser.
+ * `origins` may call it from a browser, `path` is that of the issuer, `web` goes into the key of that name.
  * `COUNTERSIGN_PROGRAM` names another program that takes `serve FILE`.
  */
 export async function startProvider(
-  { web, ...more }: Record<string, unknown>,
+  more: Record<string, unknown>,
   origins: string[] = [],
-  env: Record<string, string> = {},
+  { path = '/dex', web = {}, env = {} }: { path?: string; web?: Record<string, unknown>; env?: NodeJS.ProcessEnv } = {},
 ): Promise<RunningProvider> {
   const folder = await mkdtemp(join(tmpdir(), 'countersign-client-'))
   const port = await freePort()
-  const issuer = `http://127.0.0.1:${port}/dex`
+  const issuer = `http://127.0.0.1:${port}${path}`
   const file = join(folder, 'config.json')
   const user = (name: string, groups: string[]) => ({
     email: `${name}@example.com`,
@@ -99,12 +99,12 @@ export async function startProvider(
     JSON.stringify({
       issuer,
       storage: { type: 'memory' },
-      web: { http: `127.0.0.1:${port}`, allowedOrigins: origins, ...(web as object | undefined) },
+      web: { http: `127.0.0.1:${port}`, allowedOrigins: origins, ...web, ...(more.web as object | undefined) },
       oauth2: { skipApprovalScreen: true },
       enablePasswordDB: true,
       connectors: [{ type: 'mockCallback', id: 'mock', name: 'Mock' }],
       staticPasswords: [user('admin', ['admins', 'staff']), user('viewer', ['staff'])],
-      ...more,
+      ...withoutWeb(more),
     }),
   )
   const program = process.env.COUNTERSIGN_PROGRAM ?? join(root, 'bin', 'countersign.js')
@@ -151,3 +151,5 @@ export function needsCommand(
   const { status } = spawnSync(command, args, { env: { ...process.env, PATH: path }, stdio: 'ignore' })
   if (status !== 0) missing(context, command, install)
 }
+
+const withoutWeb = ({ web: _, ...rest }: Record<string, unknown>) => rest
