@@ -42,7 +42,7 @@ export function contextOf(
       const url = provider.urlFor(name, options)
       if (aliases.size === 0) return url
       const { ctx } = this as unknown as { ctx: CredentialContext }
-      const path = provider.pathFor(name, { mountPath: '' })
+      const path = provider.pathFor(name, { ...options, mountPath: '' })
       // The endpoint itself is known by the path that it was called at: proofs of possession name that (RFC 9449, 4.3).
       const told = name === this.route ? stateOf(ctx).alias : aliases.get(path)
       return told === undefined ? url : `${provider.issuer.replace(/\/$/, '')}${told}${new URL(url).search}`
