@@ -78,6 +78,21 @@ keys
   })
 
 program
+  .command('mfa')
+  .description('second factors of people')
+  .command('reset')
+  .description('take second factors from a person who has lost them; the next login sets up new ones')
+  .argument('<file>', 'configuration file, YAML or JSON')
+  .requiredOption('--connector <id>', 'the connector that the person logs in with')
+  .requiredOption('--user <id>', 'their id at that connector, "user_id" in the audit log')
+  .option('--authenticator <id>', 'only this one')
+  .action(async (file: string, given: { connector: string; user: string; authenticator?: string }) => {
+    const { resetFactors } = await import('./cli/mfa.ts')
+    const { env, stdout, stderr } = process
+    process.exitCode = await resetFactors(file, { ...given, env, stdout, stderr })
+  })
+
+program
   .command('schema')
   .description('print a JSON Schema of configuration files, for editors')
   .action(async () => {

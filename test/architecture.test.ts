@@ -21,6 +21,7 @@ const rooms = [
 const homes: Record<string, string[]> = {
   '@koa/router': ['server'],
   '@node-rs/bcrypt': ['login', 'connectors'],
+  '@simplewebauthn/server': ['login'],
   ajv: ['lib'],
   'ajv-formats': ['lib'],
   bowser: ['login'],
@@ -32,12 +33,14 @@ const homes: Record<string, string[]> = {
   lowdb: ['storage'],
   'oidc-provider': ['oidc'],
   'openid-client': ['connectors', 'cli'],
+  otpauth: ['login'],
   pino: ['telemetry'],
   'prom-client': ['telemetry'],
   'rate-limiter-flexible': ['login'],
   re2js: ['lib', 'connectors', 'config'],
   typebox: ['config', 'server', 'oidc', 'login', 'connectors', 'storage', 'telemetry', 'lib', 'cli'],
   undici: ['telemetry'],
+  uqr: ['login'],
   yaml: ['config'],
 }
 

@@ -10,6 +10,7 @@ const manager = new oidc.UserManager({
   authority: settings.issuer,
   client_id: settings.clientId,
   redirect_uri: `${location.origin}/`,
+  post_logout_redirect_uri: `${location.origin}/`,
   scope: 'openid profile email groups offline_access',
   automaticSilentRenew: true,
   userStore: new oidc.WebStorageStateStore({ store: sessionStorage }),
@@ -81,10 +82,9 @@ element('again').addEventListener('click', logIn)
 element('logout').addEventListener(
   'click',
   attempt(async () => {
-    // The provider keeps no session: whoever has no token is logged out.
     await manager.revokeTokens(['refresh_token']).catch(() => undefined)
-    await manager.removeUser()
-    show('signed-out')
+    // Ends the session at the provider as well, or the next login would not ask.
+    await manager.signoutRedirect()
   }),
 )
 element('renew').addEventListener(
@@ -99,7 +99,11 @@ element('renew').addEventListener(
 
 try {
   const parameters = new URLSearchParams(location.search)
-  if (parameters.has('state')) {
+  if (parameters.has('state') && !parameters.has('code') && !parameters.has('error')) {
+    await manager.signoutCallback()
+    history.replaceState(undefined, '', '/')
+    show('signed-out')
+  } else if (parameters.has('state')) {
     const user = await manager.signinCallback()
     history.replaceState(undefined, '', '/')
     showUser(user)

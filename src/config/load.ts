@@ -18,6 +18,7 @@ import { readGrants } from './rules/grants.ts'
 import { checkIssuer } from './rules/issuer.ts'
 import { checkGrpc, type Flags, readTelemetry, readWeb } from './rules/listeners.ts'
 import { readLogger } from './rules/logging.ts'
+import { readMfa } from './rules/mfa.ts'
 import { readPasswords } from './rules/passwords.ts'
 import { checkFapiServer } from './rules/profiles.ts'
 import { readSessions } from './rules/sessions.ts'
@@ -29,7 +30,7 @@ import { reportProblem } from './section.ts'
 import type { Settings } from './settings.ts'
 import { shape } from './shape.ts'
 import { decodeText, type Node, readSource } from './source.ts'
-import { findUnbuilt } from './unbuilt.ts'
+import { DEX_CONNECTOR_TYPES, findUnbuilt } from './unbuilt.ts'
 
 export interface LoadOptions {
   env: Environment
@@ -169,10 +170,18 @@ const settle = async (understood: Understood, options: LoadOptions, reading: Rea
   checkClientAlgorithms(understood.staticClients ?? [], understood.signer, reading)
   if (web.tls && clients.some(isFapi)) web.tls.recommendedOnly = true
   checkFapiServer(understood.staticClients ?? [], signer, reading)
+  const frontend = await readFrontend(understood.frontend ?? {}, reading)
+  const around = {
+    issuer,
+    displayName: frontend.issuer,
+    connectorTypes: [...registry.names, ...DEX_CONNECTOR_TYPES, ...connectors.map(({ type }) => type)],
+    clients: understood.staticClients ?? [],
+    sessions: sessions !== undefined,
+  }
   return {
     issuer,
     web,
-    frontend: await readFrontend(understood.frontend ?? {}, reading),
+    frontend,
     telemetry: readTelemetry(understood.telemetry ?? {}, web, flags, reading),
     log: readLogger(understood.logger ?? {}, reading),
     storage: readStorage(understood.storage, options.storageTypes, reading),
@@ -199,6 +208,7 @@ const settle = async (understood: Understood, options: LoadOptions, reading: Rea
       skipApprovalScreen: understood.oauth2?.skipApprovalScreen ?? false,
       alwaysShowLoginScreen: understood.oauth2?.alwaysShowLoginScreen ?? false,
       ...(sessions && { sessions }),
+      mfa: readMfa(understood.mfa ?? {}, around, reading),
     },
     continueOnConnectorFailure: readSwitch('DEX_CONTINUE_ON_CONNECTOR_FAILURE', reading.env).on,
     notes: reading.notes,

@@ -14,14 +14,7 @@ interface Unbuilt {
 const isFilled = (value: unknown): boolean => !(value === '' || (Array.isArray(value) && value.length === 0))
 const LATER = 'is of a part that is not built yet'
 
-export const unbuilt: readonly Unbuilt[] = [
-  {
-    path: 'mfa',
-    sentence: `${LATER} (second factors): remove the block only if logins without a second factor are acceptable`,
-    when: (value) => Object.values(value as object).some(isFilled),
-  },
-  { path: 'staticClients[].mfaChain', sentence: `${LATER} (second factors)` },
-]
+export const unbuilt: readonly Unbuilt[] = []
 
 /** Places of a value that ask for a part that is not built, as JSON pointers. */
 export const findUnbuilt = (value: unknown): { pointer: string; sentence: string }[] =>

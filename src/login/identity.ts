@@ -1,5 +1,6 @@
 /** Who somebody is, as it travels from a login to the tokens: in the sealed cookie, the code and the refresh token. */
 import type { Identity } from '../../connectors/contract.ts'
+import type { DoneFactor } from './factors/chain.ts'
 
 export interface Login {
   connectorId: string
@@ -11,6 +12,8 @@ export interface Login {
   dataId?: string
   /** When the person logged in, Unix seconds: claim `auth_time` (OpenID Connect Core, 2). */
   authTime: number
+  /** Second factors that this person has shown. */
+  factors?: DoneFactor[]
 }
 
 /** Attributes of Dex's line `login successful`, and of audit events. */

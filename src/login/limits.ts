@@ -1,5 +1,5 @@
 /**
- * How often a password, a user code or a device flow may be tried. Counted in this process: with several replicas
+ * How often a password, a second factor, a user code or a device flow may be tried. Counted in this process: with several replicas
  * each has its own counts, and after a restart they begin anew.
  */
 import { createHmac, randomBytes } from 'node:crypto'
@@ -20,6 +20,11 @@ export interface LimitOptions {
   passwordPerName: Limit
   /** Wrong passwords from one address, for any name: an office behind one address is many people. */
   passwordPerAddress: Limit
+  /**
+   * Second factors of one person at one authenticator, once the first is known: with three codes good at a time, guessing
+   * at this rate for a day has one chance in 460.
+   */
+  factorPerPerson: Limit
   userCodePerAddress: Limit
   /** User codes from everywhere: with ten codes waiting, guessing at this rate finds one of 20^8 in sixteen years. */
   userCodeTotal: Limit
@@ -45,6 +50,7 @@ export interface LimitOptions {
 const defaults: LimitOptions = {
   passwordPerName: { tries: 10, seconds: 600 },
   passwordPerAddress: { tries: 100, seconds: 600 },
+  factorPerPerson: { tries: 5, seconds: 600 },
   userCodePerAddress: { tries: 10, seconds: 60 },
   userCodeTotal: { tries: 300, seconds: 60 },
   deviceStartPerAddress: { tries: 60, seconds: 60 },
@@ -72,6 +78,13 @@ export interface Refusal {
   key: 'name' | 'address' | 'total'
 }
 
+/** Of which person, and which authenticator. */
+export interface LimitedFactor {
+  connectorId: string
+  userId: string
+  authenticatorId: string
+}
+
 /** Each question counts at once and then answers: undefined, go on. So fifty at the same moment do not all pass. */
 export interface Limits {
   /** Asked before a password is checked. What the connector could not check stays counted like a wrong password. */
@@ -81,6 +94,10 @@ export interface Limits {
    * account would pay for guesses at all others.
    */
   passwordAccepted(connectorId: string, attempt: Attempt): Promise<void>
+  /** Asked before a code or key of a person is looked at. `key` is `name`. */
+  factor(factor: LimitedFactor): Promise<Refusal | undefined>
+  /** Told after a right one: the count begins anew. */
+  factorAccepted(factor: LimitedFactor): Promise<void>
   /** Asked before a user code of the device page is looked up (RFC 8628, section 5.1). */
   userCode(address: Attempt['address']): Promise<Refusal | undefined>
   /** Asked before `/device/code`, which anybody may call, stores anything. */
@@ -97,6 +114,7 @@ export function openLimits(options: Partial<LimitOptions> = {}): Limits {
   const { counters, ...limits } = { ...defaults, ...options }
   const names = open(limits.passwordPerName)
   const addresses = open(limits.passwordPerAddress)
+  const factors = open(limits.factorPerPerson)
   const userCodeAddresses = open(limits.userCodePerAddress)
   const userCodes = open(limits.userCodeTotal)
   const deviceAddresses = open(limits.deviceStartPerAddress)
@@ -113,6 +131,8 @@ export function openLimits(options: Partial<LimitOptions> = {}): Limits {
   const slot = (...parts: string[]): number =>
     createHmac('sha256', secret).update(parts.join('\0')).digest().readUIntBE(0, 6) % counters
   const nameSlot = (connectorId: string, name: string): number => slot(connectorId, canonical(name))
+  const factorSlot = ({ connectorId, userId, authenticatorId }: LimitedFactor): number =>
+    slot(connectorId, userId, authenticatorId)
   const addressSlot = (address: string): number => slot(network(address))
 
   const byAddress = async (limiter: RateLimiterMemory, { address, countable }: Attempt['address']) =>
@@ -127,6 +147,12 @@ export function openLimits(options: Partial<LimitOptions> = {}): Limits {
     async passwordAccepted(connectorId, { name, address: { address, countable } }) {
       await names.delete(nameSlot(connectorId, name))
       if (countable) await giveBack(addresses, addressSlot(address))
+    },
+
+    factor: (factor) => take(factors, factorSlot(factor), 'name'),
+
+    async factorAccepted(factor) {
+      await factors.delete(factorSlot(factor))
     },
 
     async userCode(address) {

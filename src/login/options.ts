@@ -1,3 +1,5 @@
+import type { FactorOptions } from './factors/chain.ts'
+
 /** When a refresh asks the upstream who the person is now, and what follows when it does not answer. */
 export interface RefreshPolicy {
   /** `maxAge`: seconds for which its last answer is good. */
@@ -44,4 +46,6 @@ export interface LoginOptions {
   alwaysShowLoginScreen: boolean
   /** Absent: every login asks the upstream. */
   sessions?: SessionOptions
+  /** Second factors. */
+  mfa: FactorOptions
 }

@@ -8,6 +8,7 @@ import { STATUS_CODES } from 'node:http'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Eta } from 'eta/core'
+import type { TotpPage, WebAuthnPage } from './factors/pages.ts'
 import { type Messages, messagesFor } from './messages.ts'
 import type {
   ApprovalPage,
@@ -40,6 +41,8 @@ export interface Pages {
   choose(page: ChoosePage, locales?: readonly string[]): string
   password(page: PasswordPage, locales?: readonly string[]): string
   approval(page: ApprovalPage, locales?: readonly string[]): string
+  totp(page: TotpPage, locales?: readonly string[]): string
+  webauthn(page: WebAuthnPage, locales?: readonly string[]): string
   device(page: DevicePage, locales?: readonly string[]): string
   deviceDone(page: { clientName: string }, locales?: readonly string[]): string
   deviceRefused(page: { clientName: string; requestId?: string }, locales?: readonly string[]): string
@@ -95,6 +98,18 @@ export function openPages(options: PageOptions, mount: string): Pages {
     approval: (page, locales) => {
       const m = messagesFor(locales)
       return show('approval', m.approval.title, m, page)
+    },
+    totp: (page, locales) => {
+      const m = messagesFor(locales)
+      const { title } = page.enrolment ? m.totp.enrol : m.totp
+      const grouped = page.enrolment?.secret.replace(/(.{4})(?=.)/g, '$1 ')
+      return show('totp', title, m, { ...page, grouped, alert: page.message })
+    },
+    webauthn: (page, locales) => {
+      const m = messagesFor(locales)
+      const { enrol, title } = m.webauthn
+      const titles = { login: title, register: enrol.title, further: enrol.furtherTitle }
+      return show('webauthn', titles[page.mode], m, page)
     },
     device: (page, locales) => {
       const m = messagesFor(locales)

@@ -222,7 +222,7 @@ export function openSessions({ options, driver, mount, secure, now }: SessionsCo
   }
 }
 
-const isSamePerson = (a: Login, b: Login): boolean =>
+export const isSamePerson = (a: Login, b: Login): boolean =>
   a.connectorId === b.connectorId && a.identity.userId === b.identity.userId
 
 function shown(id: string, { secret: _, former: _former, ...rest }: Stored): Session {

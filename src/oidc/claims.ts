@@ -1,6 +1,7 @@
 /** The claims of ID tokens and access tokens, which Dex makes alike. */
 import { hash, randomUUID } from 'node:crypto'
 import { errors } from 'oidc-provider'
+import { methodsOf } from '../login/factors/chain.ts'
 import type { Login } from '../login/identity.ts'
 import { type ClaimSet, scopeOfClaim } from '../login/wanted-claims.ts'
 import { isWanted } from './claims-request.ts'
@@ -85,13 +86,14 @@ export function tokenClaims(request: ClaimsRequest): TokenClaims {
 
 /** How and when the person was authenticated, as far as it is known: the upstream's word, passed on. */
 function authenticationClaims({ login, withAuthTime, wanted, acrAsked }: ClaimsRequest): Record<string, unknown> {
-  const { acr, amr } = login.identity.authentication ?? {}
+  const { acr, amr: upstream } = login.identity.authentication ?? {}
+  const amr = methodsOf(upstream, login.factors ?? [])
   // "0" is the standard's word for a login of which no level is vouched for (OpenID Connect Core, 2).
   const level = acr ?? (acrAsked || wanted?.acr ? '0' : undefined)
   return {
     ...((withAuthTime || wanted?.auth_time) && { auth_time: login.authTime }),
     ...(level !== undefined && { acr: level }),
-    ...(amr && amr.length > 0 && { amr }),
+    ...(amr && { amr }),
   }
 }
 

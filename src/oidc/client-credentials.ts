@@ -39,6 +39,10 @@ async function grant(
   if (!options) throw new errors.InvalidClient('client is not configured any more')
   // RFC 6749, 4.4: the credentials are all that vouches for the tokens.
   if (options.public) throw new errors.UnauthorizedClient('public clients cannot use client_credentials')
+  // The default chain is for people who log in; a chain of its own says that nothing less will do for this client.
+  if (options.mfaChain && options.mfaChain.length > 0) {
+    throw new errors.AccessDenied('this client needs a second factor, which can only be shown in a browser')
+  }
   const scopes = readScopes(params.scope, options.id, clients)
   const refused = scopes.filter((scope) => ofPeople.has(scope))
   if (refused.length > 0) {

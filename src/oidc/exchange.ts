@@ -2,6 +2,7 @@
 import { errors, type Provider, type TokenEndpointGrantContext } from 'oidc-provider'
 import type { Logger } from '../lib/logger.ts'
 import type { Connectors } from '../login/connectors.ts'
+import type { Factors } from '../login/factors/factors.ts'
 import { asFailure, failureTable } from '../login/failures.ts'
 import { personOf } from '../login/identity.ts'
 import type { Clients } from './clients.ts'
@@ -27,6 +28,7 @@ interface ExchangeParameters {
 export interface ExchangeContext {
   connectors: Connectors
   clients: Clients
+  factors: Pick<Factors, 'chain'>
   log: Logger
   lifetimes: Pick<Lifetimes, 'idTokens' | 'accessTokens'>
 }
@@ -47,7 +49,7 @@ export function addTokenExchange(provider: Provider, context: ExchangeContext): 
 async function exchange(
   provider: Provider,
   ctx: TokenEndpointGrantContext<ExchangeParameters>,
-  { connectors, clients, log, lifetimes }: ExchangeContext,
+  { connectors, factors, clients, log, lifetimes }: ExchangeContext,
 ): Promise<void> {
   const { client, params } = ctx.oidc
   const asked = readRequest(params)
@@ -56,7 +58,7 @@ async function exchange(
   const fault = [...unknown, ...untrusted]
   if (fault.length > 0) throw new errors.InvalidScope('unknown scope, or not for this client', fault.join(' '))
 
-  const identity = await identify(asked, clients.get(client.clientId), connectors, log)
+  const identity = await identify(asked, clients.get(client.clientId), { connectors, factors, log })
   const login = { connectorId: asked.connectorId, identity, authTime: Math.floor(Date.now() / 1000) }
   const state = stateOf(ctx)
   state.source = { kind: 'exchange', login, scopes }
@@ -90,8 +92,7 @@ function readRequest({ connector_id, subject_token, subject_token_type, requeste
 async function identify(
   { connectorId, token, type }: ReturnType<typeof readRequest>,
   client: ClientOptions | undefined,
-  connectors: Connectors,
-  log: Logger,
+  { connectors, factors, log }: Pick<ExchangeContext, 'connectors' | 'factors' | 'log'>,
 ) {
   const configured = connectors.get(connectorId)
   if (!configured) throw new errors.InvalidRequest('requested connector does not exist')
@@ -100,6 +101,9 @@ async function identify(
   }
   if (!configured.allows(exchangeGrant)) {
     throw new errors.InvalidRequest('requested connector does not support this grant type')
+  }
+  if (client && factors.chain(client, connectorId).length > 0) {
+    throw new errors.AccessDenied('this client needs a second factor, which can only be shown in a browser')
   }
   try {
     const connector = await configured.open()

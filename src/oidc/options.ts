@@ -100,6 +100,8 @@ export interface ClientOptions {
   lifetimes?: { idTokens: number; accessTokens: number }
   /** In the place of `OidcOptions.refreshTokens`. */
   refreshTokens?: RefreshTokenOptions
+  /** Authenticator ids of the second factors that a login needs; absent: the default chain. */
+  mfaChain?: string[]
 }
 
 /** All durations in seconds. */

@@ -3,6 +3,7 @@
 import { errors, type Provider, type TokenEndpointGrantContext } from 'oidc-provider'
 import type { Logger } from '../lib/logger.ts'
 import type { Connectors } from '../login/connectors.ts'
+import type { Factors } from '../login/factors/factors.ts'
 import { asFailure, failureTable } from '../login/failures.ts'
 import type { LoginFlow } from '../login/flow.ts'
 import type { Attempt, Limits } from '../login/limits.ts'
@@ -29,6 +30,7 @@ export interface PasswordContext {
   connectorId: string
   connectors: Connectors
   clients: Clients
+  factors: Pick<Factors, 'chain'>
   flow: Pick<LoginFlow, 'password'>
   /** Shared with the password form, so that guesses at both are counted together. */
   limits: Pick<Limits, 'password' | 'passwordAccepted'>
@@ -71,7 +73,7 @@ async function grant(provider: Provider, ctx: PasswordRequest, context: Password
 /** Faults as the token exchange has them; wrong configuration is the operator's to read in the log. */
 async function checkConnector(
   client: ClientOptions | undefined,
-  { connectors, connectorId, log }: PasswordContext,
+  { connectors, connectorId, factors, log }: PasswordContext,
 ): Promise<void> {
   const configured = connectors.get(connectorId)
   if (!configured) {
@@ -83,6 +85,9 @@ async function checkConnector(
   }
   if (!configured.allows(passwordGrant)) {
     throw new errors.InvalidRequest('requested connector does not support this grant type')
+  }
+  if (client && factors.chain(client, connectorId).length > 0) {
+    throw new errors.AccessDenied('this client needs a second factor, which can only be shown in a browser')
   }
   // One that cannot be opened now fails in the login, which accounts for it.
   if (configured.opened && configured.opened.style !== 'password') {

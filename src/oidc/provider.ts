@@ -5,6 +5,7 @@ import { type Configuration, errors, type KoaContextWithOIDC, Provider, type Res
 import type { Logger } from '../lib/logger.ts'
 import type { ConnectorData } from '../login/connector-data.ts'
 import type { Connectors } from '../login/connectors.ts'
+import type { Factors } from '../login/factors/factors.ts'
 import type { StorageDriver } from '../storage/contract.ts'
 import type { Audit } from '../telemetry/audit.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
@@ -25,7 +26,7 @@ import type { IssuedTokens } from './issued.ts'
 import { placeholderKey } from './keys/placeholder.ts'
 import type { SigningKeys } from './keys.ts'
 import { lifetimesOf } from './lifetimes.ts'
-import type { OidcOptions } from './options.ts'
+import type { ClientOptions, OidcOptions } from './options.ts'
 import { addPasswordGrant, type PasswordContext, passwordGrant } from './password.ts'
 import { isFapi } from './profile.ts'
 import { profileAlgorithms, profileFeatures } from './profile-settings.ts'
@@ -36,7 +37,7 @@ import { noteRefusals } from './resolve.ts'
 import { type Answers, registerResponseModes } from './response-modes.ts'
 import { engineResponseTypes, implicitGrant } from './response-types.ts'
 import { listedScopes } from './scopes.ts'
-import { currentState, stateOf } from './state.ts'
+import { currentState, type GrantSource, stateOf } from './state.ts'
 
 export type { Answers, Provider }
 
@@ -59,6 +60,7 @@ export interface ProviderContext extends Pick<PasswordContext, 'flow' | 'limits'
   /** Whether what a client got has ended with its session, see `SessionEnder`. */
   hasEnded(clientId: string, sid: string | undefined): Promise<boolean>
   driver: StorageDriver
+  factors: Pick<Factors, 'chain' | 'missing'>
   /** What is shown in the browser; given by the server. */
   answers: Answers
   /** 32 bytes that all replicas have in common; nonces of proofs are made from them. */
@@ -69,7 +71,7 @@ export interface ProviderContext extends Pick<PasswordContext, 'flow' | 'limits'
 }
 
 export function openProvider(context: ProviderContext): OpenedProvider {
-  const { options, clients, connectors, keys, answers, log } = context
+  const { options, clients, connectors, keys, factors, answers, log } = context
   const flights = openFlights()
   const renew = openRenewal({ ...context, flights })
   const provider = new Provider(options.issuer, configurationOf(context, renew))
@@ -80,7 +82,7 @@ export function openProvider(context: ProviderContext): OpenedProvider {
   provider.proxy = true
   applyDialect(provider, { ...context, flights })
   if (options.grantTypes.includes(exchangeGrant)) {
-    addTokenExchange(provider, { connectors, clients, log, lifetimes: lifetimesOf(options, clients) })
+    addTokenExchange(provider, { connectors, factors, clients, log, lifetimes: lifetimesOf(options, clients) })
   }
   if (options.grantTypes.includes(passwordGrant) && options.passwordConnector !== undefined) {
     const { passwordConnector: connectorId } = options
@@ -231,6 +233,15 @@ function stillAllowed(token: { clientId?: string | undefined }, grantType: strin
   const usable = client ? context.connectors.allowed(client, grantType) : []
   if (!usable.some(({ id }) => id === source?.login.connectorId)) {
     throw new errors.InvalidGrant('connector not allowed for this client any more')
+  }
+  if (source && client) stillProven(source, client, context)
+}
+
+/** The operator may have asked for more since the login: what it was not proven by then needs a new login. */
+function stillProven({ login }: GrantSource, client: ClientOptions, { factors, connectors }: ProviderContext): void {
+  if (!connectors.get(login.connectorId)) return
+  if (factors.missing(client, login.connectorId, login.factors).length > 0) {
+    throw new errors.InvalidGrant('this client needs a second factor now, which the login did not have')
   }
 }
 

@@ -1,6 +1,7 @@
 /** What a refresh asks the upstream, by configuration; and whether the settings still allow the login to be used. */
 import { errors } from 'oidc-provider'
 import type { Connectors } from '../login/connectors.ts'
+import type { Factors } from '../login/factors/factors.ts'
 import type { RefreshPolicy } from '../login/options.ts'
 import type { ClientOptions } from './options.ts'
 import { scopeFaults, type TrustingClients } from './scopes.ts'
@@ -37,6 +38,7 @@ export interface Refusal {
 export interface RefreshSettings {
   connectors: Pick<Connectors, 'get'>
   clients: TrustingClients
+  factors: Pick<Factors, 'missing'>
 }
 
 /**
@@ -46,9 +48,9 @@ export interface RefreshSettings {
  */
 export function refusalBySettings(
   { login, scopes }: GrantSource,
-  client: Pick<ClientOptions, 'id' | 'allowedConnectors'>,
+  client: Pick<ClientOptions, 'id' | 'allowedConnectors' | 'mfaChain'>,
   asked: readonly string[],
-  { connectors, clients }: RefreshSettings,
+  { connectors, clients, factors }: RefreshSettings,
 ): Refusal | undefined {
   const { connectorId } = login
   const refuse = (reason: string, description: string): Refusal => ({
@@ -62,6 +64,9 @@ export function refusalBySettings(
   }
   if (!connector.allows('refresh_token')) {
     return refuse('grant_not_allowed', 'the connector does not allow this grant type')
+  }
+  if (factors.missing(client, connectorId, login.factors).length > 0) {
+    return refuse('factors_missing', 'this client needs a second factor now, which the login did not have')
   }
   if (!scopes.includes('offline_access')) return refuse('no_offline_access', 'offline_access was not granted')
   const { untrusted } = scopeFaults(asked, client.id, clients)

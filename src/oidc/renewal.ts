@@ -1,6 +1,7 @@
 /** One use of a refresh token, from the settings that may forbid it by now to the upstream that is asked. */
 import { errors } from 'oidc-provider'
 import type { ConnectorData } from '../login/connector-data.ts'
+import type { Factors } from '../login/factors/factors.ts'
 import { personOf } from '../login/identity.ts'
 import { coveredScopes } from '../login/wanted-claims.ts'
 import type { StorageDriver } from '../storage/contract.ts'
@@ -18,6 +19,7 @@ export interface RenewalContext extends RefreshContext {
   clients: Clients
   connectorData: ConnectorData
   driver: StorageDriver
+  factors: Pick<Factors, 'missing'>
   flights: Flights
 }
 

@@ -5,13 +5,14 @@ import type { Pages } from '../login/pages.ts'
 import { stateOf } from '../oidc/state.ts'
 
 /** No inline code, nobody's frame; `targets` are where a form of the page may lead beside our own origin. */
-export function pagePolicy(targets: readonly string[] = [], frames: readonly string[] = []): string {
+export function pagePolicy({ targets = [], frames = [], connects }: Omit<PageOptions, 'status'> = {}): string {
   const formAction = ["'self'", ...targets].join(' ')
   return [
     "default-src 'none'",
     "style-src 'self'",
     "script-src 'self'",
     "img-src 'self' https: data:",
+    ...(connects ? ["connect-src 'self'"] : []),
     `form-action ${formAction}`,
     ...(frames.length > 0 ? [`frame-src ${frames.join(' ')}`] : []),
     "frame-ancestors 'none'",
@@ -25,16 +26,14 @@ export interface PageOptions {
   targets?: readonly string[]
   /** Origins whose pages it shows in frames. */
   frames?: readonly string[]
+  /** A script of the page talks to us. */
+  connects?: boolean
 }
 
-export function sendPage(
-  ctx: Context,
-  html: string,
-  { status = 200, targets = [], frames = [] }: PageOptions = {},
-): void {
+export function sendPage(ctx: Context, html: string, { status = 200, ...policy }: PageOptions = {}): void {
   ctx.status = status
   ctx.type = 'text/html; charset=utf-8'
-  ctx.set('Content-Security-Policy', pagePolicy(targets, frames))
+  ctx.set('Content-Security-Policy', pagePolicy(policy))
   ctx.set('X-Frame-Options', 'DENY')
   // Not `no-referrer`: browsers would then hide the origin of our own forms as well, see `requireOwnForm`.
   ctx.set('Referrer-Policy', 'same-origin')

@@ -4,6 +4,8 @@ import { type ConnectorContext, failure } from '../../connectors/contract.ts'
 import type { Logger } from '../lib/logger.ts'
 import { openConnectorData } from '../login/connector-data.ts'
 import { openConnectors } from '../login/connectors.ts'
+import { openFactors } from '../login/factors/factors.ts'
+import { openFactorRecords } from '../login/factors/records.ts'
 import { openLoginFlow } from '../login/flow.ts'
 import { openLimits } from '../login/limits.ts'
 import { openPages } from '../login/pages.ts'
@@ -119,6 +121,9 @@ export async function openApp(context: AppContext): Promise<App> {
   })
   const ender = openSessionEnder({ sessions, driver, clients, notices, audit })
   const issued = openIssuedTokens({ keys, driver, issuer, hasEnded: ender.hasEnded, now })
+  const limits = openLimits()
+  const records = openFactorRecords({ driver, sealer, now })
+  const factors = await openFactors({ options: login.mfa, records, connectors, limits, audit, now })
   const addressOf = clientAddress(web.clientAddress)
   const certificates = clientCertificates(web.clientCertificates)
   const publications = openOutbound({
@@ -132,7 +137,6 @@ export async function openApp(context: AppContext): Promise<App> {
     privateNetworks: dynamicClients?.privateNetworks ?? [],
   })
   const answers = openAnswers({ pages, log })
-  const limits = openLimits()
   const { provider, engine } = openProvider({
     options: oidc,
     clients,
@@ -147,6 +151,7 @@ export async function openApp(context: AppContext): Promise<App> {
     limits,
     addressOf: (request) => addressOf(request.socket.remoteAddress, request.headers),
     driver,
+    factors,
     answers,
     nonceSecret: sealer.derive('DPoP nonces'),
     audit,
@@ -175,6 +180,7 @@ export async function openApp(context: AppContext): Promise<App> {
     ender,
     waiting: openWaiting({ driver, now }),
     limits,
+    factors,
     pages,
     driver,
     audit,

@@ -11,6 +11,22 @@ export async function readForm(request: IncomingMessage, limit = largestForm): P
   if (type !== undefined && type !== 'application/x-www-form-urlencoded') {
     throw new PageFailure(415, 'Only forms are accepted here.')
   }
+  return new URLSearchParams(await readBody(request, limit))
+}
+
+/** What a script of ours sends. @throws PageFailure 400, 413 or 415 */
+export async function readJson(request: IncomingMessage, limit: number): Promise<unknown> {
+  const type = request.headers['content-type']?.split(';', 1)[0]?.trim().toLowerCase()
+  if (type !== 'application/json') throw new PageFailure(415, 'Only JSON is accepted here.')
+  const body = await readBody(request, limit)
+  try {
+    return JSON.parse(body)
+  } catch (error) {
+    throw new PageFailure(400, 'This is no JSON.', { cause: error })
+  }
+}
+
+async function readBody(request: IncomingMessage, limit: number): Promise<string> {
   const chunks: Buffer[] = []
   let size = 0
   try {
@@ -24,7 +40,7 @@ export async function readForm(request: IncomingMessage, limit = largestForm): P
     if (error instanceof PageFailure) throw error
     throw new PageFailure(400, 'The form did not arrive whole.', { cause: error })
   }
-  return new URLSearchParams(Buffer.concat(chunks).toString('utf8'))
+  return Buffer.concat(chunks).toString('utf8')
 }
 
 /**

@@ -7,19 +7,24 @@ import { approvalPage, approve } from './handlers/approval.ts'
 import { authorize, authorizeForm } from './handlers/authorize.ts'
 import { deviceChoice, deviceConnector, devicePage, verifyCode } from './handlers/device.ts'
 import { deviceAuthorization, introspection, revocation, token } from './handlers/engine.ts'
+import { onwards, totp, totpPage } from './handlers/factors.ts'
 import { callback, callbackForm, departByPost, password, passwordForm } from './handlers/login.ts'
 import { confirmLogout, confirmPath, logout, logoutForm } from './handlers/logout.ts'
 import { health, userinfo } from './handlers/programs.ts'
 import { pushedAuthorization } from './handlers/pushed.ts'
 import { register, registered } from './handlers/registration.ts'
 import { endHolding, home } from './handlers/signed-in.ts'
+import { beginKey, finishKey, webAuthnPage } from './handlers/webauthn.ts'
 import type { Services } from './services.ts'
 
 export interface Route {
   method: 'GET' | 'POST' | 'PUT' | 'DELETE'
   path: string
-  /** Who reads the answer: failures are pages for people and JSON for programs. */
-  reader: 'person' | 'program'
+  /**
+   * Who reads the answer: failures are pages for people and JSON for programs. A `script` is one of our own pages: it reads
+   * JSON too, and brings the cookies of its page, which programs never do.
+   */
+  reader: 'person' | 'program' | 'script'
   /** Scripts of other origins may read it (`web.allowedOrigins`). */
   cors?: true
   handler: (services: Services) => Middleware
@@ -33,6 +38,7 @@ const person = (method: Route['method'], path: string, handler: Route['handler']
   reader: 'person',
   handler,
 })
+const script = (path: string, handler: Route['handler']): Route => ({ method: 'POST', path, reader: 'script', handler })
 const program = (method: Route['method'], path: string, handler: Route['handler'], cors = false): Route => ({
   method,
   path,
@@ -66,6 +72,14 @@ export const routes: readonly Route[] = [
   person('GET', paths.logout, logout),
   person('POST', paths.logout, logoutForm),
   person('POST', confirmPath, confirmLogout),
+  person('GET', '/mfa', onwards),
+  person('GET', '/mfa/totp', totpPage),
+  person('POST', '/mfa/totp', totp),
+  person('GET', '/mfa/webauthn', webAuthnPage),
+  script('/mfa/webauthn/register/begin', beginKey('register')),
+  script('/mfa/webauthn/register/finish', finishKey('register')),
+  script('/mfa/webauthn/login/begin', beginKey('login')),
+  script('/mfa/webauthn/login/finish', finishKey('login')),
   person('GET', paths.device, devicePage),
   person('POST', '/device/auth/verify_code', verifyCode),
   person('GET', '/device/auth/verify_code', deviceChoice),

@@ -4,6 +4,7 @@ import type { Middleware } from 'koa'
 import type { Logger } from '../lib/logger.ts'
 import type { ConnectorData } from '../login/connector-data.ts'
 import type { Connectors } from '../login/connectors.ts'
+import type { Factors } from '../login/factors/factors.ts'
 import type { LoginFlow } from '../login/flow.ts'
 import type { Limits } from '../login/limits.ts'
 import type { LoginOptions } from '../login/options.ts'
@@ -48,6 +49,7 @@ export interface Services {
   /** For answers of upstreams that come by POST. */
   waiting: Waiting
   limits: Limits
+  factors: Factors
   pages: Pages
   driver: StorageDriver
   audit: Audit

@@ -24,6 +24,8 @@ export const kinds = {
   'login-data': { indexes: [], durability: 'durable' },
   /** What a person has approved, by connector, person and client. */
   consent: { indexes: ['person'], durability: 'durable' },
+  /** Second factors of a person at a connector, sealed. */
+  factors: { indexes: [], durability: 'durable' },
   /** Signing keys. */
   keys: { indexes: [], durability: 'durable' },
   /** Clients that registered themselves, by their id; `token` is the hash of what they are managed with. */

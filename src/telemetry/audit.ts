@@ -23,6 +23,12 @@ export type AuditEvent =
   | ({ type: 'login_refused'; connector_id: string; reason: string; user?: string } & Partial<AuditedClient>)
   /** Something broke before anybody could say yes or no. */
   | ({ type: 'login_failed'; connector_id: string; reason: string; user?: string } & Partial<AuditedClient>)
+  /** Second factors, by the id of the authenticator; `reason` of a refusal such as `wrong_code` or `counter_regression`. */
+  | ({ type: 'factor_accepted'; authenticator: string; amr: string[] } & AuditedPerson & AuditedClient)
+  | ({ type: 'factor_enrolled'; authenticator: string } & AuditedPerson & AuditedClient)
+  /** By an operator, on the command line. */
+  | ({ type: 'factors_reset'; authenticators: string[] } & AuditedPerson)
+  | ({ type: 'factor_refused'; authenticator: string; reason: string } & AuditedPerson & AuditedClient)
   | ({ type: 'tokens_issued'; grant_type: string; scopes: string[]; sub?: string } & AuditedClient &
       Partial<AuditedPerson>)
   | ({ type: 'tokens_refreshed'; scopes: string[]; sub?: string } & AuditedClient & Partial<AuditedPerson>)

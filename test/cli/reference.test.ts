@@ -18,7 +18,7 @@ describe('docs/configuration.md', () => {
     assert.match(text, /\| `refreshTokens\.reuseInterval` \| duration \| 3s \|/)
     assert.match(text, /### `github`\n\n\| Key /)
     assert.match(text, /\| `orgs\[\]\.name` \| text \| required \|/)
-    assert.match(text, /\| `mfaChain` \| list of text \| {2}\| \*Not built yet\.\*/)
+    assert.match(text, /\| `mfaChain` \| list of text \| `mfa\.defaultMFAChain` \| Authenticators/)
     assert.doesNotMatch(text, /### `local`\n\n(Has no settings|\| `users)/)
   })
 })

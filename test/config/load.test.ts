@@ -8,6 +8,7 @@ describe('a configuration file', () => {
     assert.deepEqual(login, {
       connectors: [],
       folder: login.folder,
+      mfa: { authenticators: [], defaultChain: [], rememberFor: 0 },
       skipApprovalScreen: false,
       alwaysShowLoginScreen: false,
     })

@@ -73,6 +73,8 @@ export interface StartOptions {
   store?: 'memory' | 'lowdb'
   /** Path of the issuer, default `/dex`; empty for a root issuer. */
   path?: string
+  /** Of the issuer, such as `localhost`; it is loopback that listens in any case. Default `127.0.0.1`. */
+  host?: string
   /** Puts something between the application and its store, such as one that fails. */
   wrap?: (driver: StorageDriver) => StorageDriver
   env?: Record<string, string>
@@ -122,7 +124,14 @@ export interface FlowServer extends AsyncDisposable {
 /** @param config members of the configuration, over those that the harness brings */
 export async function startServer(
   config: Record<string, unknown> = {},
-  { store = 'memory', path = '/dex', wrap = (driver) => driver, env = {}, instead }: StartOptions = {},
+  {
+    store = 'memory',
+    path = '/dex',
+    host = '127.0.0.1',
+    wrap = (driver) => driver,
+    env = {},
+    instead,
+  }: StartOptions = {},
 ): Promise<FlowServer> {
   await using started = new AsyncDisposableStack()
   const folder = instead?.folder ?? (await mkdtemp(join(tmpdir(), 'countersign-flow-')))
@@ -146,7 +155,7 @@ export async function startServer(
     await app?.close()
     await driver?.close()
   })
-  const origin = `http://127.0.0.1:${web.addresses[0]!.port}`
+  const origin = `http://${host}:${web.addresses[0]!.port}`
   const issuer = `${origin}${path}`
   const file = join(folder, 'config.json')
   await writeFile(file, JSON.stringify({ ...baseOf(issuer, store, folder), ...config }))

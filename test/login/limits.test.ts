@@ -17,6 +17,31 @@ describe('limits', () => {
   beforeEach(() => mock.timers.enable({ apis: ['Date', 'setTimeout'] }))
   afterEach(() => mock.timers.reset())
 
+  describe('of second factors', () => {
+    const factor = (userId = 'jane', authenticatorId = 'app', connectorId = 'corp') => ({
+      connectorId,
+      userId,
+      authenticatorId,
+    })
+
+    it('let five tries pass in ten minutes, of fifty at the same moment too', async () => {
+      const limits = open()
+      assert.equal(await passed(50, () => limits.factor(factor())), 5)
+      assert.deepEqual(await limits.factor(factor()), { retryAfter: 600, key: 'name' })
+      mock.timers.tick(600_000)
+      assert.equal(await limits.factor(factor()), undefined)
+    })
+
+    it('count each person, authenticator and connector apart, and begin anew after a right one', async () => {
+      const limits = open({ factorPerPerson: { tries: 1, seconds: 600 } })
+      const all = [factor(), factor('john'), factor('jane', 'key'), factor('jane', 'app', 'other'), factor('JANE')]
+      assert.equal(await passed(all.length, (each) => limits.factor(all[each]!)), all.length)
+      assert.equal(await passed(all.length, (each) => limits.factor(all[each]!)), 0)
+      await limits.factorAccepted(factor())
+      assert.equal(await passed(all.length, (each) => limits.factor(all[each]!)), 1)
+    })
+  })
+
   describe('of passwords by name', () => {
     it('let ten guesses pass and refuse the eleventh, until ten minutes after the first', async () => {
       const limits = open()

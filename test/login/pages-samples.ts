@@ -1,4 +1,5 @@
 /** One rendering of every page, in each of its shapes, with `text` in every field that somebody else could fill. */
+import { enrolmentAddress, qrPicture } from '../../src/login/factors/totp.ts'
 import { describeScopes, messagesFor } from '../../src/login/messages.ts'
 import { openPages, type PageOptions, type Pages } from '../../src/login/pages.ts'
 
@@ -6,6 +7,8 @@ export const plainOptions: PageOptions = { issuer: 'Acme', theme: 'auto', extra:
 
 export const plainPages = (options: Partial<PageOptions> = {}): Pages =>
   openPages({ ...plainOptions, ...options }, '/dex')
+
+const enrolment = enrolmentAddress('JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP', 'Acme', '(corp) jane@example.com')
 
 const TYPES = [
   'okta',
@@ -71,6 +74,32 @@ export function samples(pages: Pages, text: (benign: string) => string = (benign
       userName: 'jane',
       scopes: [],
     }),
+    totp: pages.totp({ action: text('/dex/mfa/totp?state=a'), clientName: text('Kargo') }),
+    'totp wrong': pages.totp({ action: '/t', message: text('This code is wrong.') }),
+    'totp to set up': pages.totp({
+      action: text('/dex/mfa/totp?state=a'),
+      clientName: text('Kargo'),
+      enrolment: {
+        secret: text('JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP'),
+        address: text(enrolment),
+        qr: text(qrPicture(enrolment)),
+      },
+    }),
+    'totp to set up, wrong': pages.totp({
+      action: '/t',
+      enrolment: { secret: 'JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP', address: enrolment, qr: qrPicture(enrolment) },
+      message: text('This code is wrong.'),
+    }),
+    webauthn: pages.webauthn({
+      begin: text('/dex/mfa/webauthn/login/begin?state=a'),
+      finish: text('/dex/mfa/webauthn/login/finish?state=a'),
+      mode: 'login',
+      onwards: text('/dex/mfa?state=a'),
+      furtherUrl: text('/dex/mfa/webauthn?state=a&further=key'),
+      clientName: text('Kargo'),
+    }),
+    'webauthn to set up': pages.webauthn({ begin: '/b', finish: '/f', mode: 'register', onwards: '/o' }),
+    'webauthn to set up one more': pages.webauthn({ begin: '/b', finish: '/f', mode: 'further', onwards: text('/o') }),
     device: pages.device({ action: text('/dex/device/auth/verify_code'), userCode: text('ABCD-EFGH') }),
     'device wrong': pages.device({
       action: '/d',

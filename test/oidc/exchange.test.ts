@@ -56,6 +56,7 @@ const exchanged = async (
   }
   addTokenExchange(provider as unknown as Provider, {
     connectors: connectorsOf(corp, configured(browserConnector(), 'plain')),
+    factors: { chain: () => [] },
     clients,
     log: silent,
     lifetimes: { idTokens: () => 30, accessTokens: () => 60 },

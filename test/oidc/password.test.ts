@@ -25,6 +25,7 @@ async function refused(login: LoginFlow['password']) {
     connectorId: 'corp',
     connectors: connectorsOf(configured(passwordConnector())),
     clients: openClients([client]),
+    factors: { chain: () => [] },
     flow: { password: login },
     limits: {
       password: async () => undefined,

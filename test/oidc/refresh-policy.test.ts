@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { errors } from 'oidc-provider'
+import type { Authenticator } from '../../src/login/factors/chain.ts'
 import { isDue, mayBeStale, policyOf, refusalBySettings } from '../../src/oidc/refresh-policy.ts'
 import type { GrantSource } from '../../src/oidc/state.ts'
 import { browserConnector, configured, connectorsOf, jane } from '../login/fixture.ts'
@@ -37,7 +38,8 @@ describe('settings at a refresh', () => {
     login: { connectorId: 'corp', identity: jane, authTime: 0 },
     scopes: ['openid', 'audience:server:client_id:peer', 'offline_access'],
   }
-  const settings = (trustedPeers: string[], allows = true) => ({
+  const settings = (trustedPeers: string[], allows = true, missing: Authenticator[] = []) => ({
+    factors: { missing: () => missing },
     connectors: connectorsOf({ ...configured(browserConnector()), allows: () => allows }),
     clients: new Map([['peer', { trustedPeers }]]),
   })
@@ -47,11 +49,13 @@ describe('settings at a refresh', () => {
 
   it('say nothing against one that they allow', () => assert.equal(refusal({}, ['corp']), undefined))
 
+  const app: Authenticator = { id: 'app', type: 'TOTP', issuer: 'Acme', connectorTypes: [] }
   const gone = { ...source.login, connectorId: 'gone' }
   const refusals: [what: string, found: () => ReturnType<typeof refusal>, reason: string][] = [
     ['a connector that is gone', () => refusal({ login: gone }, []), 'connector_gone'],
     ['a connector that the client may not use', () => refusal({}, ['other']), 'connector_not_allowed'],
     ['a connector that may not be used so', () => refusal({}, [], settings(['web'], false)), 'grant_not_allowed'],
+    ['a login without a factor', () => refusal({}, [], settings(['web'], true, [app])), 'factors_missing'],
     ['a login without offline_access', () => refusal({ scopes: ['openid'] }, []), 'no_offline_access'],
   ]
   for (const [what, found, reason] of refusals) {

@@ -22,6 +22,9 @@ export const laterAddresses = (server: Pick<FlowServer, 'url'>, state: string, c
     `/device/auth/${connector}`,
     '/device/auth/verify_code',
     '/approval',
+    '/mfa',
+    '/mfa/totp',
+    '/mfa/webauthn',
   ].map((path) => `${server.url(path)}?state=${encodeURIComponent(state)}`)
 
 /** A page for the person, and no way on. */

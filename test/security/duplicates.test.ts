@@ -1,5 +1,6 @@
 /** Lessons, row 14: a parameter that comes twice is a fault, so that no two readers of it see different values. */
 import assert from 'node:assert/strict'
+import { codeOf, secretOn, wrongCode } from '../flows/authenticator.ts'
 import { openBrowser } from '../flows/browser.ts'
 import {
   answerAt,
@@ -176,6 +177,20 @@ describe('parameters that come twice', () => {
       }
     }
     await up.close()
+  })
+
+  it('at the code of an application: the first one is looked at and used', async () => {
+    const mfa = { authenticators: [{ id: 'app', type: 'TOTP' }], defaultMFAChain: ['app'] }
+    await using guarded = await startServer({ mfa })
+    const browser = openBrowser()
+    const page = await browser.follow(startLogin(guarded).url)
+    const form = new URLSearchParams({ totp: wrongCode(secretOn(page)!) })
+    form.append('totp', codeOf(secretOn(page)!))
+    assert.equal((await browser.request(page.url, { form })).status, 401)
+    // Another login of the same browser.
+    const other = await browser.follow(startLogin(guarded).url)
+    const both = `${page.url}&state=${new URL(other.url).searchParams.get('state')}`
+    assert.equal((await browser.request(both, { form: { totp: codeOf(secretOn(other)!) } })).status, 401)
   })
 
   it('at forms of ours: what is looked at is what is used', async () => {

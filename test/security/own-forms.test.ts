@@ -1,5 +1,6 @@
 /** Lessons, row 1 (login CSRF): a form that another site's page sends is refused, however a browser says where it comes from. */
 import assert from 'node:assert/strict'
+import { codeOf, secretOn } from '../flows/authenticator.ts'
 import { type Browser, type BrowserAnswer, openBrowser } from '../flows/browser.ts'
 import { device, passwordHash, startLogin, startServer } from '../flows/server.ts'
 
@@ -37,6 +38,38 @@ describe('forms of other sites', () => {
     const page = await browser.follow(startLogin(server).url)
     const answer = await check(browser, page, { login: person.email, password: 'password' }, server.origin)
     assert.match(answer.location ?? '', /[?&]code=/)
+  })
+
+  it('cannot send the code of an application', async () => {
+    const mfa = { authenticators: [{ id: 'app', type: 'TOTP' }], defaultMFAChain: ['app'] }
+    await using server = await startServer({ mfa })
+    const browser = openBrowser()
+    const page = await browser.follow(startLogin(server).url)
+    const answer = await check(browser, page, { totp: codeOf(secretOn(page)!) }, server.origin)
+    assert.match(answer.location ?? '', /[?&]code=/)
+  })
+
+  it('cannot exchange anything about a security key', async () => {
+    const mfa = { authenticators: [{ id: 'key', type: 'WebAuthn' }], defaultMFAChain: ['key'] }
+    await using server = await startServer({ mfa }, { host: 'localhost' })
+    const browser = openBrowser()
+    const page = await browser.follow(startLogin(server).url)
+    const { search } = new URL(page.url)
+    for (const path of ['register/begin', 'register/finish', 'login/begin', 'login/finish']) {
+      for (const headers of [...foreign, { 'content-type': 'text/plain' }]) {
+        const all = { 'content-type': 'application/json', ...headers }
+        if (path.endsWith('begin') && all['content-type'] === 'text/plain') continue
+        const answer = await browser.request(server.url(`/mfa/webauthn/${path}${search}`), { body: '{}', headers: all })
+        assert.ok(
+          answer.status === 403 || answer.status === 415,
+          `${path} ${JSON.stringify(headers)}: ${answer.status}`,
+        )
+        assert.equal(answer.headers.get('access-control-allow-origin'), null)
+      }
+    }
+    const begin = server.url(`/mfa/webauthn/register/begin${search}`)
+    const own = { 'content-type': 'application/json', origin: server.origin }
+    assert.equal((await browser.request(begin, { body: '{}', headers: own })).status, 200)
   })
 
   it('cannot approve', async () => {

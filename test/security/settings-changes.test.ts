@@ -210,6 +210,20 @@ const cases: { what: string; after: Record<string, unknown>; expected: Expected 
     expected: { refresh: '400 unsupported_grant_type' },
   },
   {
+    what: 'logins without a second factor',
+    after: { mfa: { authenticators: [{ id: 'app', type: 'TOTP' }], defaultMFAChain: ['app'] } },
+    expected: {
+      refresh: '400 invalid_grant',
+      code: '400 invalid_grant',
+      device: '400 invalid_grant',
+      exchange: '400 access_denied',
+      callback: 'page 200',
+      approval: 'page 403',
+      hybrid: '400 invalid_grant',
+      tokens: 'page 200',
+    },
+  },
+  {
     what: 'the trust of a peer',
     after: { staticClients: clients({}, { trustedPeers: [] }) },
     expected: {

@@ -43,7 +43,11 @@ export const client = Type.Object({
   logoURL: Type.Optional(text('Picture of the client.')),
   allowedConnectors: Type.Optional(listOf('Connector ids that may be used; empty: all.')),
   ...claimsKeys,
-  mfaChain: Type.Optional(listOf('Authenticators that a login needs.')),
+  mfaChain: Type.Optional(
+    listOf('Authenticators that a login needs, all of them in this order; empty: none.', {
+      'x-default': '`mfa.defaultMFAChain`',
+    }),
+  ),
   ssoSharedWith: Type.Optional(listOf('Client ids that share a session with this one, or `*`.')),
   postLogoutRedirectURIs: Type.Optional(listOf('Addresses that a logout may return to.')),
   backchannelLogoutURI: Type.Optional(text('Where logout tokens are sent.')),
@@ -102,21 +106,3 @@ export const password = Type.Object({
   userID: Type.Optional(text('Stable id of the person, part of `sub`: never change it.')),
   groups: Type.Optional(listOf('Claim `groups`.')),
 })
-
-export const mfa = Type.Object(
-  {
-    authenticators: Type.Optional(
-      Type.Array(
-        Type.Object({
-          id: text('Name of the authenticator.', { minLength: 1 }),
-          type: Type.Enum(['TOTP', 'WebAuthn'], { description: 'Kind of second factor.' }),
-          config: Type.Optional(Type.Unknown({ description: 'Settings of that kind.' })),
-          connectorTypes: Type.Optional(listOf('Connector types that it applies to; empty: all.')),
-        }),
-        { description: 'Second factors.' },
-      ),
-    ),
-    defaultMFAChain: Type.Optional(listOf('Authenticators for clients that say nothing.')),
-  },
-  { description: 'Second factors.' },
-)

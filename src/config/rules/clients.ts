@@ -105,6 +105,7 @@ const readClient = (
     ...(entry.signingAlgorithm && { signingAlgorithm: entry.signingAlgorithm }),
     ...readOwnGroups(entry, pointer, reading),
     ...tokens,
+    ...(entry.mfaChain && { mfaChain: entry.mfaChain }),
   }
 }
 

@@ -41,6 +41,12 @@ export const DEX_TEMPLATES: Record<string, { hashes: string[]; view?: string }> 
     ],
     view: 'views/password.eta',
   },
-  'totp_verify.html': { hashes: ['882c7aab3aee3fa666cd97a3f849a32ddcffb1259163aeffc8cf36e5dc37aafa'] },
-  'webauthn_verify.html': { hashes: ['19f46b8a5cc6d91224546bc7776bc348389df25e1411dee2a2095c1f291641e8'] },
+  'totp_verify.html': {
+    hashes: ['882c7aab3aee3fa666cd97a3f849a32ddcffb1259163aeffc8cf36e5dc37aafa'],
+    view: 'views/totp.eta',
+  },
+  'webauthn_verify.html': {
+    hashes: ['19f46b8a5cc6d91224546bc7776bc348389df25e1411dee2a2095c1f291641e8'],
+    view: 'views/webauthn.eta',
+  },
 }

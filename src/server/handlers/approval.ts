@@ -10,11 +10,12 @@ import { sendPage } from '../answer.ts'
 import { readForm, requireOwnForm } from '../form.ts'
 import type { Services } from '../services.ts'
 import { returnOf, targetsOf } from './client-answer.ts'
-import { grant, type KnownStash, refuse } from './finish.ts'
+import { grant, type KnownStash, refuse, requireFactors } from './finish.ts'
 import { stashOf } from './login.ts'
 import { provenance } from './registration.ts'
 
-async function knownStash(ctx: Context, services: Services, state: string | null): Promise<KnownStash> {
+/** The login of this browser, once the person is known. @throws PageFailure 400 or 403 */
+export async function knownStash(ctx: Context, services: Services, state: string | null): Promise<KnownStash> {
   const stash = await stashOf(ctx, services, state)
   if (stash.login) return stash as KnownStash
   throw new PageFailure(400, 'Log in first.', { next: 'Go back to the application and log in.' })
@@ -24,6 +25,7 @@ async function knownStash(ctx: Context, services: Services, state: string | null
 export const approvalPage = (services: Services) => async (ctx: Context) => {
   const { pages, clients, mount } = services
   const stash = await knownStash(ctx, services, new URLSearchParams(ctx.querystring).get('state'))
+  requireFactors(services, stash, stash.login)
   const { login, locales } = stash
   const scopes = coveredScopes(stash.scopes, stash.wanted)
   const { preferredUsername, email, username, userId } = login.identity
@@ -47,6 +49,7 @@ export const approve = (services: Services) => async (ctx: Context, next: Next) 
   requireOwnForm(ctx.req, origin)
   const form = await readForm(ctx.req, 64 * 1024)
   const stash = await knownStash(ctx, services, form.get('state'))
+  requireFactors(services, stash, stash.login)
   const { login, clientId } = stash
   const scopes = coveredScopes(stash.scopes, stash.wanted)
   const approved = form.get('approval') === 'approve'

@@ -1,8 +1,10 @@
 /** What follows when a person is known, or was refused: back to the client, to an approval page, or to the waiting device. */
 import type { Context, Next } from 'koa'
 import { isApproved } from '../../login/consents.ts'
+import { methodsOf } from '../../login/factors/chain.ts'
 import { asFailure, failureTable, PageFailure, pageOf } from '../../login/failures.ts'
 import { type Login, personOf } from '../../login/identity.ts'
+import { messagesFor } from '../../login/messages.ts'
 import type { Stash } from '../../login/stash.ts'
 import { coveredScopes } from '../../login/wanted-claims.ts'
 import { unmetClaims } from '../../oidc/claims-request.ts'
@@ -10,6 +12,7 @@ import { decideDevice } from '../../oidc/device.ts'
 import { codeLifetime } from '../../oidc/dialect/code.ts'
 import { groupsFault } from '../../oidc/groups-claim.ts'
 import { issueAnswer } from '../../oidc/issue.ts'
+import type { ClientOptions } from '../../oidc/options.ts'
 import { useUp } from '../../oidc/pushed.ts'
 import { redirectTo } from '../../oidc/redirects.ts'
 import { stateOf } from '../../oidc/state.ts'
@@ -31,11 +34,13 @@ export async function finishLogin(
   // What was needed for the way to the upstream is done with.
   delete stash.memo
   delete stash.post
+  // Of whoever was known in this browser before.
+  delete stash.sessionId
   await proceed(ctx, next, services, { ...stash, login })
 }
 
 /**
- * The person is known: asks for what is missing, or ends the login.
+ * The person is known: asks for what is missing, second factors before the approval, or ends the login.
  * @param silent nothing may be asked (`prompt=none`)
  */
 export async function proceed(
@@ -47,15 +52,20 @@ export async function proceed(
 ): Promise<void> {
   const unmet = unmetBy(services, stash)
   if (unmet) return refuseUnmet(ctx, services, stash, unmet)
-  if (!(await needsApproval(ctx, services, stash))) return grant(ctx, next, services, stash, stash.login)
+  const step = await services.factors.step(clientOf(services, stash), stash.login)
+  if (!step && !(await needsApproval(ctx, services, stash))) return grant(ctx, next, services, stash, stash.login)
   if (silent) {
-    return refuse(ctx, services, stash, { error: 'interaction_required', description: 'The person has to approve' })
+    const description = step ? 'The person has to show a second factor' : 'The person has to approve'
+    return refuse(ctx, services, stash, { error: 'interaction_required', description })
   }
   // As long as the store remembers a code of this login: an approval that is sent again later gives no second one.
   stash.expiresAt = Math.min(stash.expiresAt, Math.floor(services.now().getTime() / 1000) + codeLifetime)
   await services.stashes.save(stash, jarOf(ctx))
-  redirectTo(ctx, approvalAddress(services, stash))
+  const page = step ? `mfa/${factorPages[step.authenticator.type]}` : 'approval'
+  redirectTo(ctx, `${services.mount}/${page}?state=${stash.state}`)
 }
+
+const factorPages = { TOTP: 'totp', WebAuthn: 'webauthn' } as const
 
 export type KnownStash = Stash & { login: Login }
 
@@ -90,12 +100,40 @@ async function refuseUnmet(ctx: Context, services: Services, stash: KnownStash, 
   if (stash.purpose.kind === 'device') throw new PageFailure(403, unmet.description)
 }
 
-export const approvalAddress = ({ mount }: Services, { state }: Stash): string => `${mount}/approval?state=${state}`
+/** Where a login whose person is known goes on with whatever is missing. */
+export const onwardsAddress = ({ mount }: Services, { state }: Stash): string => `${mount}/mfa?state=${state}`
+
+/** @throws PageFailure 403 as long as the client's chain asks for a factor that was not shown, whatever path led here */
+export function requireFactors(services: Services, stash: Stash, { connectorId, factors }: Login): void {
+  if (services.factors.missing(clientOf(services, stash), connectorId, factors).length === 0) return
+  const { missing, missingTitle, missingNext, submit } = messagesFor(stash.locales).factor
+  throw new PageFailure(403, missing, {
+    title: missingTitle,
+    next: missingNext,
+    button: { href: onwardsAddress(services, stash), text: submit },
+  })
+}
+
+function clientOf({ clients }: Services, { clientId }: Stash): ClientOptions {
+  const client = clients.get(clientId)
+  if (!client) throw new Error(`client "${clientId}" is not configured any more`)
+  return client
+}
+
+/** The login with what was shown here in its `amr`; not in the session, where it may be too old for the next client. */
+function withMethods(login: Login): Login {
+  const { identity, factors = [] } = login
+  const amr = methodsOf(identity.authentication?.amr, factors)
+  if (factors.length === 0 || !amr) return login
+  return { ...login, identity: { ...identity, authentication: { ...identity.authentication, amr } } }
+}
 
 /** The person is known and, where they were asked, has approved: the login is over. */
 export async function grant(ctx: Context, next: Next, services: Services, stash: Stash, login: Login): Promise<void> {
+  requireFactors(services, stash, login)
   const { purpose, scopes, wanted, state } = stash
-  const known = await openSession(ctx, services, stash, login)
+  const session = await openSession(ctx, services, stash, login)
+  const known = { ...session, login: withMethods(session.login) }
   if (purpose.kind === 'device') return finishDevice(ctx, services, stash, known)
   services.stashes.drop(state, jarOf(ctx))
   // As long as another browser may be on its way with the same request.

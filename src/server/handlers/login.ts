@@ -13,7 +13,7 @@ import { jarOf } from '../cookies.ts'
 import { readForm, requireOwnForm } from '../form.ts'
 import type { Services } from '../services.ts'
 import { targetsOf } from './client-answer.ts'
-import { approvalAddress, failLogin, finishLogin } from './finish.ts'
+import { failLogin, finishLogin, onwardsAddress, requireFactors } from './finish.ts'
 
 const startAgain = 'Go back to the application and log in again. If this page comes again, allow cookies for this site.'
 
@@ -99,10 +99,11 @@ async function arrive(ctx: Context, next: Next, services: Services, params: URLS
   }
   // By the back button, from the page that asks for approval.
   if (stash.login) {
+    requireFactors(services, stash, stash.login)
     throw new PageFailure(400, 'Nothing is wrong: you have logged in already.', {
       title: 'You are logged in',
       next: 'What is missing is that you say whether the application may know who you are.',
-      button: { href: approvalAddress(services, stash), text: messagesFor(stash.locales).post.submit },
+      button: { href: onwardsAddress(services, stash), text: messagesFor(stash.locales).post.submit },
     })
   }
   try {

@@ -1,10 +1,11 @@
 /** Single sign-on: the session of this browser in the place of a login. */
 import type { Context } from 'koa'
 import type { ConfiguredConnector } from '../../login/connectors.ts'
+import { mergeFactors } from '../../login/factors/chain.ts'
 import { PageFailure } from '../../login/failures.ts'
 import { askedOf } from '../../login/flow.ts'
 import type { Login } from '../../login/identity.ts'
-import type { Session } from '../../login/sessions.ts'
+import { isSamePerson, type Session } from '../../login/sessions.ts'
 import type { Stash } from '../../login/stash.ts'
 import { coveredScopes } from '../../login/wanted-claims.ts'
 import type { AcceptedRequest } from '../../oidc/authorize.ts'
@@ -34,7 +35,7 @@ export async function sessionFor(
     shareByDefault: sessions.options.shareByDefault,
     now: Math.floor(now().getTime() / 1000),
   })
-  return usable ? session : undefined
+  return usable ? { ...session, login: services.factors.remembered(session.login) } : undefined
 }
 
 /** The connector that the person of this browser's session logged in with, if it is one of these. */
@@ -74,8 +75,12 @@ export async function openSession(
         next: 'Go back to the application and log in again.',
       })
     }
+    if (!isSamePerson(session.login, login)) throw new Error('a login came from the session of somebody else')
     await sessions.join(session, clientId, jar)
-    return { login: session.login, sid: session.id, ...known }
+    await rememberFactors(services, session, login)
+    // As the session remembers the person, with what was shown for this request.
+    const { factors: _, ...person } = session.login
+    return { login: { ...person, ...(login.factors && { factors: login.factors }) }, sid: session.id, ...known }
   }
   const { unit } = stateOf(ctx)
   const { absoluteLifetime, rememberByDefault } = sessions.options
@@ -94,4 +99,20 @@ export async function openSession(
   })
   if (replaced) await ender.end(replaced, 'replaced')
   return { login: shared, sid: session.id, ...known }
+}
+
+/** Keeps what was shown now with the session, where the next authorization may rely on it. */
+async function rememberFactors({ sessions, factors }: Services, session: Session, login: Login): Promise<void> {
+  const { factors: good } = factors.remembered(login)
+  const known = session.login.factors ?? []
+  if (
+    !good?.some(
+      (each) => !known.some(({ authenticatorId, at }) => authenticatorId === each.authenticatorId && at === each.at),
+    )
+  )
+    return
+  await sessions?.update(session.id, (now) => ({
+    ...now,
+    login: { ...now.login, factors: mergeFactors(now.login.factors, good) },
+  }))
 }

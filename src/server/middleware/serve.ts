@@ -64,7 +64,7 @@ export const serve =
       for (const name of Object.keys(ctx.response.headers)) {
         if (/^(location|content-|cache-)/i.test(name)) ctx.remove(name)
       }
-      if (route?.reader === 'program') {
+      if (route && route.reader !== 'person') {
         log.error('request failed', { err: error })
         answerProgram(ctx, 500, 'server_error', 'unexpected failure')
         return
@@ -80,7 +80,7 @@ export const serve =
       if (ok || refused) return
       dropCookies(ctx)
       log.info('somebody else was faster with the same code or token', { handler: route?.path })
-      if (route?.reader === 'program') {
+      if (route && route.reader !== 'person') {
         answerProgram(ctx, 400, 'invalid_grant', 'it was used already')
         return
       }
