@@ -56,6 +56,8 @@ export interface ConnectorContext {
   measure<T>(call: string, work: () => Promise<T>): Promise<T>
   now(): Date
   log: Logger
+  /** Logins begin sessions here, whose end `logout` may tell the upstream. */
+  sessions?: boolean
 }
 
 /** Why a login or a refresh did not succeed. `src/login/failures.ts` says what each reader is told. */
@@ -90,6 +92,8 @@ export interface FailureDetails {
   connectorData?: Json
   /** The upstream does not grant `offline_access` to this client of it: a start without it may succeed. */
   offlineAccessRefused?: true
+  /** There was nothing to ask the upstream with at a refresh: it has not said no. */
+  notAsked?: true
 }
 
 /** Thrown by connectors; recognised by its `code`, so that a module with its own copy of this class can throw it too. */
@@ -178,10 +182,15 @@ export interface Capabilities {
   refresh?(identity: Identity, scopes: Scopes): Promise<Identity>
   /** Token exchange (RFC 8693): whose token this is. */
   exchange?(subjectToken: { type: string; value: string }): Promise<Identity>
+  /** Where the browser goes to log out at the upstream as well; `undefined`: nowhere. The session here has ended already. */
   logout?(request: { identity: Identity; returnTo: URL; state: string }): Promise<Departure | undefined>
+  /** The browser came back from there; what is thrown is for the log only. */
   finishLogout?(arrival: Arrival): Promise<void>
-  /** The upstream's own messages: back-channel logout, single logout, event hooks. */
-  receive?(request: Inbound): Promise<{ answer: Reply; ended: Ended[] }>
+  /**
+   * The upstream's own messages: back-channel logout, event hooks, token revocation. Anybody can send one, so what is in it
+   * counts only after it was authenticated; a refusal is an answer, not a throw.
+   */
+  receive?(request: Inbound): Promise<Received>
   /** Whose `connectorData` is: `person` where the upstream counts tokens a person. Default `login`. */
   dataPer?: 'login' | 'person'
   close?(): Promise<void>
@@ -211,14 +220,37 @@ export interface Scopes {
   offlineAccess: boolean
 }
 
+/** A message of the upstream to `<issuer>/logout/upstream/<connector>`. */
 export interface Inbound {
+  method: 'GET' | 'POST'
+  /** That address, as the upstream was told it. */
   url: URL
-  form: URLSearchParams
+  /** By lower-case name. */
   headers: ReadonlyMap<string, string>
+  body: string
 }
+
 export interface Reply {
   status: number
   body?: string
   contentType?: string
 }
-export type Ended = { userId: string } | { email: string } | { sid: string }
+
+export interface Received {
+  answer: Reply
+  ended: Ended[]
+  /** Instead of `answer` when nothing is held in the name of anybody that the message means. */
+  nobody?: Reply
+  /** Instead of `answer` when all of the message came before. */
+  repeated?: Reply
+  /** Answer first, then work: for upstreams that wait briefly. */
+  later?: boolean
+}
+
+/** Whose sessions end: a person's, those of an e-mail address at this connector, or the one that the upstream calls `sid`. */
+export type Ended = ({ userId: string } | { email: string } | { sid: string }) & {
+  /** Refresh tokens end as well, also those that outlive a logout. */
+  tokens?: true
+  /** What arrives again under the same id is passed over until then (Unix seconds). */
+  once?: { id: string; until: number }
+}

@@ -136,7 +136,7 @@ export const github = defineConnector({
 
       async refresh(identity, scopes) {
         const kept = tokensFrom(identity.connectorData)
-        if (!kept) throw failure('identity_gone', 'no upstream access token found')
+        if (!kept) throw failure('identity_gone', 'no upstream access token found', { notAsked: true })
         try {
           const identified = await identify(await valid(kept), scopes)
           // A renamed login is the same person still.

@@ -3,7 +3,9 @@ import { type Static, Type } from 'typebox'
 import { type ConfigAdvice, defineConnector, failure } from './contract.ts'
 import { oidcFlow } from './lib/oidc/flow.ts'
 import { groupsLimit, isOktaThin, oktaIssuer, recogniseOktaError } from './lib/oidc/okta.ts'
+import { receiveFromOkta } from './lib/oidc/okta-messages.ts'
 import { adviseShared, sharedOptions } from './lib/oidc/options.ts'
+import { lazyUpstream } from './lib/oidc/upstream.ts'
 
 const schema = Type.Object(
   {
@@ -21,6 +23,12 @@ const schema = Type.Object(
     insecureEnableGroups: Type.Optional(
       Type.Boolean({ description: 'Whether the groups that Okta sends are believed. Default: true.' }),
     ),
+    eventHookSecret: Type.Optional(
+      Type.String({
+        description:
+          'What Okta sends as the Authorization header of its event hooks; without it none are taken. Long and random.',
+      }),
+    ),
   },
   { additionalProperties: false },
 )
@@ -31,13 +39,17 @@ export const okta = defineConnector({
   schema,
 
   open(config, context) {
-    const { domain, serverId, ...shared } = config
+    const { domain, serverId, eventHookSecret, ...shared } = config
     const resolved = oktaIssuer(domain, serverId)
     if ('fault' in resolved) throw failure('misconfigured', `domain: ${resolved.fault}`)
     const settings = { ...shared, issuer: resolved.issuer, insecureEnableGroups: shared.insecureEnableGroups ?? true }
-    return oidcFlow(
+    const org = lazyUpstream({ ...settings, issuer: new URL(resolved.issuer).origin }, context)
+    const messages = { settings: { ...settings, ...(eventHookSecret && { eventHookSecret }) }, org, context }
+    const flow = oidcFlow(
       {
         ...settings,
+        // The person logs out of an application; whether of all that is behind Okta the operator says.
+        logout: shared.logout ?? false,
         basicAuthUnsupported: shared.basicAuthUnsupported ?? true,
         isThin: (claims, scopes) => isOktaThin(claims, scopes, settings),
         recognise: recogniseOktaError,
@@ -54,6 +66,10 @@ export const okta = defineConnector({
       },
       context,
     )
+    return {
+      ...flow,
+      receive: async (request) => (await receiveFromOkta(request, messages)) ?? flow.receive!(request),
+    }
   },
 
   advise(config) {
@@ -67,6 +83,9 @@ function adviseOwn(config: Config): ConfigAdvice[] {
   if ('fault' in resolved) advice.push({ path: '/domain', message: resolved.fault, severity: 'error' })
   if (config.allowedGroups?.length && config.insecureEnableGroups === false) {
     advice.push({ path: '/allowedGroups', message: 'restricts nobody with insecureEnableGroups: false' })
+  }
+  if (config.eventHookSecret !== undefined && config.eventHookSecret.length < 20) {
+    advice.push({ path: '/eventHookSecret', message: 'can be guessed: use at least 20 random characters' })
   }
   return advice
 }

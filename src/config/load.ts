@@ -13,6 +13,7 @@ import { checkCertificateWays } from './rules/client-auth.ts'
 import { readClients } from './rules/clients.ts'
 import { misplacedConnectorKey, readConnectors } from './rules/connectors.ts'
 import { readDynamicClients } from './rules/dynamic-clients.ts'
+import { readTokenIssuers } from './rules/exchange.ts'
 import { readFrontend } from './rules/frontend.ts'
 import { readGrants } from './rules/grants.ts'
 import { checkIssuer } from './rules/issuer.ts'
@@ -153,11 +154,18 @@ const settle = async (understood: Understood, options: LoadOptions, reading: Rea
   }
   const connectors = local ? [...listed.filter(({ id }) => id !== 'local'), local] : listed
   const sessions = readSessions(understood, reading)
+  const tokenIssuers = readTokenIssuers(
+    understood.tokenIssuers ?? [],
+    connectors.map(({ id }) => id),
+    issuer,
+    reading,
+  )
   checkGrpc(understood.grpc ?? {}, flags, reading)
   const clients = readClients(
     understood.staticClients ?? [],
     connectors.map(({ id }) => id),
     tokens,
+    tokenIssuers.map(({ id }) => id),
     reading,
   )
   checkCertificateWays(clients, web, reading)
@@ -188,6 +196,7 @@ const settle = async (understood: Understood, options: LoadOptions, reading: Rea
     oidc: {
       issuer,
       clients,
+      ...(tokenIssuers.length > 0 && { tokenIssuers }),
       ...readLayout(understood, reading),
       ...(dynamicClients && { dynamicClients }),
       ...(web.clientCertificates?.address !== undefined && { certificateAddress: web.clientCertificates.address }),

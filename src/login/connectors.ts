@@ -23,8 +23,6 @@ export interface Connectors {
   get(id: string): ConfiguredConnector | undefined
   /** In the order of their names, as the page of choice lists them. */
   readonly all: readonly ConfiguredConnector[]
-  /** Those that a client may use for a grant type. */
-  allowed(client: { allowedConnectors: readonly string[] }, grantType: string): ConfiguredConnector[]
   close(): Promise<void>
 }
 
@@ -65,11 +63,6 @@ export async function openConnectors(
   return {
     all,
     get: (id) => byId.get(id),
-    allowed: ({ allowedConnectors }, grantType) =>
-      all.filter(
-        (connector) =>
-          (allowedConnectors.length === 0 || allowedConnectors.includes(connector.id)) && connector.allows(grantType),
-      ),
     async close() {
       await Promise.all(all.map(({ opened }) => opened?.close?.()))
     },

@@ -36,6 +36,7 @@ export interface LoginFlow {
 export interface LoginFlowContext {
   connectors: Connectors
   connectorData: ConnectorData
+  clients: { get(id: string): { requiredGroups?: readonly string[] } | undefined }
   /** As configured. */
   issuer: string
   /** Path of the issuer without a trailing slash. */
@@ -48,9 +49,12 @@ export interface LoginFlowContext {
   now(): Date
 }
 
-/** What the scopes of a request mean to a connector. */
-export const connectorScopes = (scopes: readonly string[]): Scopes => ({
-  groups: scopes.includes('groups'),
+/** What the scopes of a request mean to a connector; groups that a client requires are needed whatever it asks for. */
+export const connectorScopes = (
+  scopes: readonly string[],
+  { requiredGroups = [] }: { requiredGroups?: readonly string[] } = {},
+): Scopes => ({
+  groups: scopes.includes('groups') || requiredGroups.length > 0,
   offlineAccess: scopes.includes('offline_access'),
 })
 
@@ -58,11 +62,16 @@ export const connectorScopes = (scopes: readonly string[]): Scopes => ({
  * What a connector is asked for at a login. Typing a password for the next client of a session is worse than a question
  * too many to the directory, so with sessions a password connector is asked for everything.
  */
-export const askedOf = (connector: Pick<Connector, 'style'>, scopes: readonly string[], sessions: boolean): Scopes =>
-  sessions && connector.style === 'password' ? { groups: true, offlineAccess: true } : connectorScopes(scopes)
+export const askedOf = (
+  connector: Pick<Connector, 'style'>,
+  scopes: readonly string[],
+  sessions: boolean,
+  client: { requiredGroups?: readonly string[] } = {},
+): Scopes =>
+  sessions && connector.style === 'password' ? { groups: true, offlineAccess: true } : connectorScopes(scopes, client)
 
 export function openLoginFlow(context: LoginFlowContext): LoginFlow {
-  const { connectors, connectorData, issuer, mount, audit, metrics, log, sessions, now } = context
+  const { connectors, connectorData, clients, issuer, mount, audit, metrics, log, sessions, now } = context
   const callbackUrl = () => new URL(`${issuer.replace(/\/$/, '')}/callback`)
 
   /** Accounts for a failure in every place that a login can fail in, and lets it go on. */
@@ -107,6 +116,9 @@ export function openLoginFlow(context: LoginFlowContext): LoginFlow {
     return told !== undefined && told > 0 ? Math.min(Math.floor(told), current) : current
   }
 
+  const scopesOf = ({ scopes, wanted, clientId }: Stash): Scopes =>
+    connectorScopes(coveredScopes(scopes, wanted), clients.get(clientId))
+
   return {
     async start(configured, stash, wishes) {
       try {
@@ -115,7 +127,7 @@ export function openLoginFlow(context: LoginFlowContext): LoginFlow {
         const query = `state=${stash.state}`
         if (connector.style === 'password') return `${address}/login?${query}`
         const departure: Departure = await connector.start({
-          scopes: connectorScopes(coveredScopes(stash.scopes, stash.wanted)),
+          scopes: scopesOf(stash),
           callbackUrl: callbackUrl(),
           state: stash.state,
           wishes,
@@ -140,7 +152,7 @@ export function openLoginFlow(context: LoginFlowContext): LoginFlow {
           callbackUrl: callbackUrl(),
           params,
           headers: trusted,
-          scopes: connectorScopes(coveredScopes(stash.scopes, stash.wanted)),
+          scopes: scopesOf(stash),
           state: stash.state,
           ...(stash.memo !== undefined && { memo: stash.memo }),
         })
@@ -154,7 +166,8 @@ export function openLoginFlow(context: LoginFlowContext): LoginFlow {
       try {
         const connector = await opened(request.connectorId)
         if (connector.style !== 'password') throw failure('login_refused', 'this connector takes no password')
-        const asked = askedOf(connector, coveredScopes(request.scopes, request.wanted), sessions)
+        const covered = coveredScopes(request.scopes, request.wanted)
+        const asked = askedOf(connector, covered, sessions, clients.get(request.clientId))
         const identity = await connector.login(username, password, asked)
         if (identity) return await succeeded(request, connector, identity)
       } catch (error) {

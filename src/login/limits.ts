@@ -40,6 +40,8 @@ export interface LimitOptions {
   pushedPerAddress: Limit
   /** From everywhere: with a minute of life it bounds how many wait at once. */
   pushedTotal: Limit
+  /** What upstreams send by themselves; each costs a check of a signature at most. */
+  upstreamMessagePerAddress: Limit
   /**
    * How many counts each limit keeps at most, about 360 bytes each. Names and addresses are spread over them by a keyed
    * hash, so no flood of made-up names fills the memory, and nobody can work out which other name shares a count.
@@ -61,6 +63,7 @@ const defaults: LimitOptions = {
   clientDocumentTotal: { tries: 600, seconds: 60 },
   pushedPerAddress: { tries: 60, seconds: 60 },
   pushedTotal: { tries: 3000, seconds: 60 },
+  upstreamMessagePerAddress: { tries: 600, seconds: 60 },
   counters: 100_000,
 }
 
@@ -108,6 +111,8 @@ export interface Limits {
   clientDocument(address: Attempt['address']): Promise<Refusal | undefined>
   /** Asked before a request that was pushed in the name of a public client is kept (RFC 9126). */
   pushed(address: Attempt['address']): Promise<Refusal | undefined>
+  /** Asked before a message of an upstream, which anybody may send, is judged. */
+  upstreamMessage(address: Attempt['address']): Promise<Refusal | undefined>
 }
 
 export function openLimits(options: Partial<LimitOptions> = {}): Limits {
@@ -118,6 +123,7 @@ export function openLimits(options: Partial<LimitOptions> = {}): Limits {
   const userCodeAddresses = open(limits.userCodePerAddress)
   const userCodes = open(limits.userCodeTotal)
   const deviceAddresses = open(limits.deviceStartPerAddress)
+  const upstreamMessages = open(limits.upstreamMessagePerAddress)
   const deviceStarts = open(limits.deviceStartTotal)
   const pushedAddresses = open(limits.pushedPerAddress)
   const pushed = open(limits.pushedTotal)
@@ -174,6 +180,7 @@ export function openLimits(options: Partial<LimitOptions> = {}): Limits {
     async pushed(address) {
       return (await byAddress(pushedAddresses, address)) ?? take(pushed, 'everybody', 'total')
     },
+    upstreamMessage: (address) => byAddress(upstreamMessages, address),
   }
 }
 

@@ -144,6 +144,7 @@ const english = {
     title: 'You are logged out',
     message: 'This browser is not logged in here any more.',
     next: 'You can close this page.',
+    atUpstream: (connector: string) => `Log out at ${connector}`,
   },
   notLoggedIn: {
     title: 'Nobody is logged in',
@@ -167,6 +168,20 @@ const english = {
   post: {
     hint: 'If nothing happens by itself, press the button.',
     submit: 'Continue',
+  },
+  /** The person is known, and in none of the groups that the application requires. */
+  outsider: {
+    title: (client: string) => `You may not use ${client}`,
+    message: (user: string, client: string) =>
+      `You are logged in as ${user}, and in none of the groups that may use ${client}.`,
+    next: (client: string, contact?: string) =>
+      contact === undefined
+        ? `Ask whoever runs ${client} to add you to a group that may use it, then log in again.`
+        : `Ask ${contact} to add you to a group that may use ${client}, then log in again.`,
+  },
+  clientDisabled: {
+    message: (client: string) => `${client} is switched off here: nobody can log in to it at the moment.`,
+    next: 'Ask whoever runs the application when it will be back.',
   },
   /** Of a button, or of the page that leads there: back to the application that asked for the login. */
   back: (client?: string) => `Back to ${client ?? 'the application'}`,

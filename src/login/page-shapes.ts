@@ -97,8 +97,8 @@ export interface LoggedOutPage {
   wasLoggedIn: boolean
   /** Pages of clients that have to be loaded. */
   frames: string[]
-  /** Where the browser goes then; absent: nowhere. */
-  goOn?: { href: string; clientName?: string }
+  /** Where the browser goes then: back to the client, or to the upstream to log out there too. Absent: nowhere. */
+  goOn?: { href: string; clientName?: string; connectorName?: string }
 }
 
 export interface PostPage {

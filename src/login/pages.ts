@@ -136,7 +136,9 @@ export function openPages(options: PageOptions, mount: string): Pages {
     loggedOut: ({ wasLoggedIn, ...page }, locales) => {
       const m = messagesFor(locales)
       const { title, message, next } = wasLoggedIn ? m.loggedOut : m.notLoggedIn
-      return show('logged-out', title, m, { ...page, message, next: page.goOn ? undefined : next })
+      const { clientName, connectorName } = page.goOn ?? {}
+      const goOnText = connectorName === undefined ? m.back(clientName) : m.loggedOut.atUpstream(connectorName)
+      return show('logged-out', title, m, { ...page, message, goOnText, next: page.goOn ? undefined : next })
     },
     failure: (page, locales) => {
       const m = messagesFor(locales)

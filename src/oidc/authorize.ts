@@ -3,6 +3,7 @@
  * handed on in the engine's own terms, with nothing in it that was not looked at.
  */
 import { hash } from 'node:crypto'
+import { messagesFor } from '../login/messages.ts'
 import type { WantedClaims } from '../login/wanted-claims.ts'
 import { ClaimsFault, readClaims } from './claims-request.ts'
 import type { Clients } from './clients.ts'
@@ -91,6 +92,11 @@ export async function judgeAuthorization(
       return first === undefined || first === '' ? [] : [[name, first]]
     }),
   )
+  const disabled = context.clients.disabled(params.client_id ?? '')
+  if (disabled && !repeated.includes('client_id')) {
+    const { message, next } = messagesFor(localesOf(params)).clientDisabled
+    return { accepted: false, status: 403, message: message(disabled.name), next }
+  }
   const client = await context.clients.load(params.client_id ?? '')
   // RFC 6749, 3.3.
   if (client?.defaultScopes && params.scope === undefined) params.scope = client.defaultScopes.join(' ')
@@ -244,7 +250,7 @@ function accept(
   hintedSubject: string | undefined,
 ): Judgement {
   const { redirectUri, mode } = returnTo
-  const { state, nonce, ui_locales, max_age: maxAge, response_type: asked = '', dpop_jkt } = params
+  const { state, nonce, max_age: maxAge, response_type: asked = '', dpop_jkt } = params
   const { resources: allowed = [] } = client
   const responseType = spelledOut(asked)
   const prompts = new Set(promptsOf(params) as Prompt[])
@@ -261,10 +267,7 @@ function accept(
     prompts,
     ...(maxAge !== undefined && { maxAge: Number(maxAge) }),
     ...(hintedSubject !== undefined && { hintedSubject }),
-    locales: (ui_locales ?? '')
-      .split(' ')
-      .filter((tag) => tag !== '')
-      .slice(0, 10),
+    locales: localesOf(params),
     params: {
       client_id: client.id,
       redirect_uri: redirectUri,
@@ -280,6 +283,12 @@ function accept(
     },
   }
 }
+
+const localesOf = ({ ui_locales: tags = '' }: AuthorizationParams): string[] =>
+  tags
+    .split(' ')
+    .filter((tag) => tag !== '')
+    .slice(0, 10)
 
 /** The engine knows S256 only: a plain challenge is the verifier itself, so its S256 challenge can be computed. */
 function challenge({ code_challenge: value, code_challenge_method: method }: AuthorizationParams): AuthorizationParams {

@@ -40,6 +40,8 @@ export interface ClaimsRequest {
   lifetime: number
   /** Unix seconds. */
   now: number
+  /** Unix seconds; absent: as long as `lifetime` says. */
+  notAfter?: number | undefined
   /** Made new where it is not given. */
   jti?: string | undefined
 }
@@ -61,13 +63,14 @@ export const tellsAuthTime = ({ kind, sid }: GrantSource): boolean =>
  *   errors.InvalidGrant when the client wants groups that nobody knows and the grant had no earlier chance to refuse
  */
 export function tokenClaims(request: ClaimsRequest): TokenClaims {
-  const { issuer, clientId, clients, login, scopes, nonce, sid, wanted, lifetime, now, jti = randomUUID() } = request
+  const { issuer, clientId, clients, login, scopes, nonce, sid, wanted } = request
+  const { lifetime, now, notAfter, jti = randomUUID() } = request
   const { identity, connectorId } = login
   const claims: TokenClaims = {
     iss: issuer,
     sub: encodeSubject(identity.userId, connectorId),
     ...audience(request),
-    exp: now + lifetime,
+    exp: Math.min(now + lifetime, notAfter ?? Number.POSITIVE_INFINITY),
     iat: now,
     jti,
   }

@@ -3,6 +3,7 @@
 import { errors, type Provider, type TokenEndpointGrantContext } from 'oidc-provider'
 import type { Login } from '../login/identity.ts'
 import type { Clients } from './clients.ts'
+import { judge, type PolicyContext } from './judge.ts'
 import type { ClientOptions } from './options.ts'
 import { answerTokens, readScopes } from './own-grants.ts'
 import { federatedId } from './scopes.ts'
@@ -16,6 +17,7 @@ interface CredentialsParameters {
 
 export interface CredentialsContext {
   clients: Clients
+  policy: PolicyContext
 }
 
 /** Adds the grant type to the engine; its own makes opaque tokens that are nobody's. */
@@ -32,7 +34,7 @@ const ofPeople: ReadonlySet<string> = new Set(['offline_access', federatedId])
 async function grant(
   provider: Provider,
   ctx: TokenEndpointGrantContext<CredentialsParameters>,
-  { clients }: CredentialsContext,
+  { clients, policy }: CredentialsContext,
 ): Promise<void> {
   const { client, params } = ctx.oidc
   const options = clients.get(client.clientId)
@@ -51,6 +53,7 @@ async function grant(
       refused.join(' '),
     )
   }
+  await judge(clientCredentialsGrant, { client: options }, policy)
   const { nonce } = params
   const source = { kind: 'client' as const, login: loginOf(options), scopes, ...(nonce && { nonce }) }
   await answerTokens(provider, ctx, source, { idToken: scopes.includes('openid'), refreshToken: () => false })

@@ -7,6 +7,8 @@ export interface Clients {
   get(id: string): ClientOptions | undefined
   /** Looks the client up wherever there may be one; asks nobody for a client of the file. */
   load(id: string): Promise<ClientOptions | undefined>
+  /** A client that the file switches off: neither `get` nor `load` knows it, wherever else it may come from. */
+  disabled(id: string): ClientOptions | undefined
 }
 
 /** Where clients are that do not stand in the file. */
@@ -17,12 +19,20 @@ export interface ClientSource {
 /** Clients of the file win over those of `sources`, whose first answer counts. */
 export function openClients(file: readonly ClientOptions[], sources: readonly ClientSource[] = []): Clients {
   const fixed = new Map(file.map((client) => [client.id, client]))
-  const get = (id: string) => fixed.get(id) ?? (sources.length > 0 ? knownClients()?.get(id) : undefined)
+  const disabled = (id: string) => {
+    const client = fixed.get(id)
+    return client?.disabled ? client : undefined
+  }
+  const get = (id: string) => {
+    if (disabled(id)) return undefined
+    return fixed.get(id) ?? (sources.length > 0 ? knownClients()?.get(id) : undefined)
+  }
   return {
     get,
+    disabled,
     async load(id) {
       const known = get(id)
-      if (known || typeof id !== 'string' || id === '') return known
+      if (known || typeof id !== 'string' || id === '' || disabled(id)) return known
       for (const source of sources) {
         const found = await source.find(id)
         if (!found) continue

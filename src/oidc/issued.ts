@@ -58,9 +58,9 @@ export function openIssuedTokens({ keys, driver, issuer, hasEnded, now }: Issued
 }
 
 /**
- * The client that a token of ours was made for: for a resource (RFC 9068, 2.2) and with several audiences (OpenID Connect
- * Core, 2) it is named apart.
+ * The client that a token of ours was made for: named by itself (RFC 9068, 2.2), as authorized party where there are several
+ * audiences (OpenID Connect Core, 2), or the only audience.
  */
-export function clientOf({ client_id: clientId, azp, aud }: Record<string, unknown>): string {
-  return String(clientId ?? azp ?? (Array.isArray(aud) ? aud[0] : aud))
+export function clientOf({ client_id: id, azp, aud }: Record<string, unknown>): string {
+  return String(id ?? azp ?? (Array.isArray(aud) ? aud[0] : aud))
 }

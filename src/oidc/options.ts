@@ -1,6 +1,9 @@
 import type { RefreshPolicy } from '../login/options.ts'
 import type { Layout } from './discovery.ts'
 import type { DynamicClientOptions } from './dynamic/options.ts'
+
+import type { ExchangeRule, TokenIssuerOptions } from './exchange/options.ts'
+
 import type { VaultOptions } from './keys/vault.ts'
 import type { LocalAlgorithm } from './keys.ts'
 
@@ -102,6 +105,14 @@ export interface ClientOptions {
   refreshTokens?: RefreshTokenOptions
   /** Authenticator ids of the second factors that a login needs; absent: the default chain. */
   mfaChain?: string[]
+  /** Nobody can use it: it is as if it were not there. */
+  disabled?: boolean
+  /** A person must be in at least one of them; absent or empty: nobody is asked. */
+  requiredGroups?: string[]
+  /** Whom to ask for access, as a person reads it. */
+  contact?: string
+  /** Tokens of others, and of this server, that it may exchange. */
+  tokenExchange?: ExchangeRule[]
 }
 
 /** All durations in seconds. */
@@ -127,6 +138,7 @@ export interface OidcOptions {
   dynamicClients?: DynamicClientOptions
   /** Where applications with certificates reach this server, without a trailing slash (RFC 8705, 5); absent: at the issuer. */
   certificateAddress?: string
+  tokenIssuers?: TokenIssuerOptions[]
   /** Grant types that the token endpoint serves; `implicit` stands for tokens of the authorization endpoint. */
   grantTypes: string[]
   /** As configured; see `servedResponseTypes` for what that lets clients ask for. */

@@ -18,7 +18,7 @@ export function readScopes(scope: string | undefined, client: string, clients: T
 export interface TokensWanted {
   idToken: boolean
   /** Asked when the source of the tokens is set. */
-  refreshToken: () => boolean
+  refreshToken: () => boolean | Promise<boolean>
 }
 
 /** Answers with tokens made from `source` (RFC 6749, 5.1; OpenID Connect Core, 3.1.3.3). */
@@ -43,7 +43,7 @@ export async function answerTokens(
   const id_token = wanted.idToken
     ? await Object.assign(new provider.IdToken({}, { ctx: ctx as never }), { scope }).issue({ use: 'idtoken' })
     : undefined
-  const refresh_token = wanted.refreshToken()
+  const refresh_token = (await wanted.refreshToken())
     ? await Object.assign(new provider.RefreshToken(fields as never), { scope }).save()
     : undefined
   ctx.body = {

@@ -9,6 +9,7 @@ import type { LoginFlow } from '../login/flow.ts'
 import type { Attempt, Limits } from '../login/limits.ts'
 import type { Audit } from '../telemetry/audit.ts'
 import type { Clients } from './clients.ts'
+import { judge, type PolicyContext, refusalOf } from './judge.ts'
 import type { ClientOptions } from './options.ts'
 import { answerTokens, readScopes } from './own-grants.ts'
 import { Outage } from './refresh.ts'
@@ -36,7 +37,8 @@ export interface PasswordContext {
   limits: Pick<Limits, 'password' | 'passwordAccepted'>
   addressOf(request: PasswordRequest['req']): Attempt['address']
   /** Whether the source of this request gets a refresh token. */
-  mayRefresh(client: { clientId: string }): boolean
+  mayRefresh(clientId: string): Promise<boolean>
+  policy: PolicyContext
   audit: Audit
   log: Logger
 }
@@ -59,38 +61,33 @@ async function grant(provider: Provider, ctx: PasswordRequest, context: Password
   if (!password) throw new errors.InvalidRequest("missing required parameter 'password'")
   const scopes = readScopes(params.scope, client.clientId, clients)
   if (!scopes.includes('openid')) throw new errors.InvalidScope('missing required scope "openid"', 'openid')
-  await checkConnector(clients.get(client.clientId), context)
+  const options = clients.get(client.clientId)
+  await checkConnector(options, context)
   const attempt = { name: username, address: context.addressOf(ctx.req) }
   await checkLimits(attempt, context)
   const request = { connectorId, clientId: client.clientId, scopes }
   const login = await logIn(request, username, password, context)
   if (!login) throw new errors.InvalidGrant('invalid username or password')
   await context.limits.passwordAccepted(connectorId, attempt)
+  await judge(passwordGrant, { client: options, connectorId, person: login.identity }, context.policy)
   const source: GrantSource = { kind: 'password', login, scopes, ...(nonce && { nonce }) }
-  await answerTokens(provider, ctx, source, { idToken: true, refreshToken: () => context.mayRefresh(client) })
+  await answerTokens(provider, ctx, source, { idToken: true, refreshToken: () => context.mayRefresh(client.clientId) })
 }
 
 /** Faults as the token exchange has them; wrong configuration is the operator's to read in the log. */
 async function checkConnector(
   client: ClientOptions | undefined,
-  { connectors, connectorId, factors, log }: PasswordContext,
+  { connectors, connectorId, factors, policy, log }: PasswordContext,
 ): Promise<void> {
   const configured = connectors.get(connectorId)
-  if (!configured) {
-    log.warn('oauth2.passwordConnector is not configured', { connector_id: connectorId })
-    throw new errors.InvalidRequest('requested connector does not exist')
-  }
-  if (client && client.allowedConnectors.length > 0 && !client.allowedConnectors.includes(connectorId)) {
-    throw new errors.InvalidGrant('connector not allowed for this client')
-  }
-  if (!configured.allows(passwordGrant)) {
-    throw new errors.InvalidRequest('requested connector does not support this grant type')
-  }
+  if (!configured) log.warn('oauth2.passwordConnector is not configured', { connector_id: connectorId })
+  const refused = await refusalOf(passwordGrant, { client, connectorId }, policy)
+  if (refused) throw refused.error
   if (client && factors.chain(client, connectorId).length > 0) {
     throw new errors.AccessDenied('this client needs a second factor, which can only be shown in a browser')
   }
   // One that cannot be opened now fails in the login, which accounts for it.
-  if (configured.opened && configured.opened.style !== 'password') {
+  if (configured?.opened && configured.opened.style !== 'password') {
     log.warn('oauth2.passwordConnector takes no passwords', { connector_id: connectorId })
     throw new errors.InvalidRequest('the connector of this grant type takes no passwords')
   }

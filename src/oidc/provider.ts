@@ -1,7 +1,7 @@
 /** The engine, configured: oidc-provider behind Dex's paths, with our dialect, storing through the unit of the request. */
 import { randomBytes } from 'node:crypto'
 import type { Middleware } from 'koa'
-import { type Configuration, errors, type KoaContextWithOIDC, Provider, type ResponseType } from 'oidc-provider'
+import { type Configuration, type KoaContextWithOIDC, Provider, type ResponseType } from 'oidc-provider'
 import type { Logger } from '../lib/logger.ts'
 import type { ConnectorData } from '../login/connector-data.ts'
 import type { Connectors } from '../login/connectors.ts'
@@ -20,24 +20,27 @@ import { type FoundToken, touch } from './dialect/refresh-token.ts'
 import { paths } from './discovery.ts'
 import { type Documents, documentSettings } from './dynamic/documents.ts'
 import { registrationSettings, watchRegistrations } from './dynamic/registered.ts'
-import { addTokenExchange, exchangeGrant } from './exchange.ts'
+import type { TokenIssuers } from './exchange/issuers.ts'
+import { addTokenExchange } from './exchange.ts'
 import { openFlights } from './flights.ts'
 import type { IssuedTokens } from './issued.ts'
+import { guardGrantTypes, type PolicyContext } from './judge.ts'
 import { placeholderKey } from './keys/placeholder.ts'
 import type { SigningKeys } from './keys.ts'
 import { lifetimesOf } from './lifetimes.ts'
-import type { ClientOptions, OidcOptions } from './options.ts'
+import type { OidcOptions } from './options.ts'
 import { addPasswordGrant, type PasswordContext, passwordGrant } from './password.ts'
+import { exchangeGrant } from './policy.ts'
 import { isFapi } from './profile.ts'
 import { profileAlgorithms, profileFeatures } from './profile-settings.ts'
 import { prompts } from './prompts.ts'
-import { policyOf } from './refresh-policy.ts'
+import { mayRefresh, stillAllowed } from './redeem.ts'
 import { openRenewal } from './renewal.ts'
 import { noteRefusals } from './resolve.ts'
 import { type Answers, registerResponseModes } from './response-modes.ts'
 import { engineResponseTypes, implicitGrant } from './response-types.ts'
 import { listedScopes } from './scopes.ts'
-import { currentState, type GrantSource, stateOf } from './state.ts'
+import { stateOf } from './state.ts'
 
 export type { Answers, Provider }
 
@@ -59,8 +62,14 @@ export interface ProviderContext extends Pick<PasswordContext, 'flow' | 'limits'
   connectorData: ConnectorData
   /** Whether what a client got has ended with its session, see `SessionEnder`. */
   hasEnded(clientId: string, sid: string | undefined): Promise<boolean>
+  /** Ends a session because the upstream said so. */
+  endSession(sid: string): Promise<void>
   driver: StorageDriver
   factors: Pick<Factors, 'chain' | 'missing'>
+  /** What `judge.ts` asks beside the clients. */
+  policy: PolicyContext
+  /** Verifies tokens of others, for token exchange. */
+  tokenIssuers: TokenIssuers
   /** What is shown in the browser; given by the server. */
   answers: Answers
   /** 32 bytes that all replicas have in common; nonces of proofs are made from them. */
@@ -71,7 +80,7 @@ export interface ProviderContext extends Pick<PasswordContext, 'flow' | 'limits'
 }
 
 export function openProvider(context: ProviderContext): OpenedProvider {
-  const { options, clients, connectors, keys, factors, answers, log } = context
+  const { options, clients, keys, answers, log } = context
   const flights = openFlights()
   const renew = openRenewal({ ...context, flights })
   const provider = new Provider(options.issuer, configurationOf(context, renew))
@@ -81,14 +90,15 @@ export function openProvider(context: ProviderContext): OpenedProvider {
   // Addresses and the scheme are set from the issuer before a request gets here.
   provider.proxy = true
   applyDialect(provider, { ...context, flights })
+  guardGrantTypes(provider, options.grantTypes)
   if (options.grantTypes.includes(exchangeGrant)) {
-    addTokenExchange(provider, { connectors, factors, clients, log, lifetimes: lifetimesOf(options, clients) })
+    addTokenExchange(provider, { ...context, lifetimes: lifetimesOf(options, clients) })
   }
   if (options.grantTypes.includes(passwordGrant) && options.passwordConnector !== undefined) {
     const { passwordConnector: connectorId } = options
-    addPasswordGrant(provider, { ...context, connectorId, mayRefresh: (client) => mayRefresh(client, context) })
+    addPasswordGrant(provider, { ...context, connectorId, mayRefresh: (clientId) => mayRefresh(context, clientId) })
   }
-  if (options.grantTypes.includes(clientCredentialsGrant)) addClientCredentials(provider, { clients })
+  if (options.grantTypes.includes(clientCredentialsGrant)) addClientCredentials(provider, context)
   registerResponseModes(provider, { keys, issuer: options.issuer, clients, answers })
   noteRefusals(provider)
   provider.on('server_error', (_ctx, error) => log.error('unexpected failure', { err: error }))
@@ -180,12 +190,13 @@ function configurationOf(context: ProviderContext, renew: (token: FoundToken) =>
     loadExistingGrant: (ctx) => grantFor(ctx),
     findAccount: async (_ctx, accountId, token) => {
       if (token?.kind === 'RefreshToken') await renew(token as FoundToken)
-      else if (token?.kind === 'AuthorizationCode') stillAllowed(token, codeGrantType(), context)
-      else if (token?.kind === 'DeviceCode') stillAllowed(token, deviceGrant, context)
+      else if (token?.kind === 'AuthorizationCode') await stillAllowed(token, 'authorization_code', context)
+      else if (token?.kind === 'DeviceCode') await stillAllowed(token, deviceGrant, context)
       return { accountId, claims: async () => ({ sub: accountId }) }
     },
     expiresWithSession: async () => false,
-    issueRefreshToken: async (_ctx, client) => client.grantTypeAllowed('refresh_token') && mayRefresh(client, context),
+    issueRefreshToken: async (_ctx, client) =>
+      client.grantTypeAllowed('refresh_token') && (await mayRefresh(context, client.clientId)),
     rotateRefreshToken: (ctx) => {
       const { source } = stateOf(ctx)
       const token = ctx.oidc.entities.RefreshToken as FoundToken
@@ -221,35 +232,4 @@ async function grantFor(ctx: KoaContextWithOIDC) {
   grant.addOIDCScope('openid')
   for (const resource of Object.keys(ctx.oidc.resourceServers ?? {})) grant.addResourceScope(resource, 'openid')
   return grant
-}
-
-/** What the connector had to allow when the code was made. */
-const codeGrantType = (): string => (currentState().source?.hybrid ? implicitGrant : 'authorization_code')
-
-/** The operator may have taken the connector away since the login. */
-function stillAllowed(token: { clientId?: string | undefined }, grantType: string, context: ProviderContext): void {
-  const { source } = currentState()
-  const client = context.clients.get(token.clientId ?? '')
-  const usable = client ? context.connectors.allowed(client, grantType) : []
-  if (!usable.some(({ id }) => id === source?.login.connectorId)) {
-    throw new errors.InvalidGrant('connector not allowed for this client any more')
-  }
-  if (source && client) stillProven(source, client, context)
-}
-
-/** The operator may have asked for more since the login: what it was not proven by then needs a new login. */
-function stillProven({ login }: GrantSource, client: ClientOptions, { factors, connectors }: ProviderContext): void {
-  if (!connectors.get(login.connectorId)) return
-  if (factors.missing(client, login.connectorId, login.factors).length > 0) {
-    throw new errors.InvalidGrant('this client needs a second factor now, which the login did not have')
-  }
-}
-
-/** `offline_access` was asked for, and the connector can say later who the person then is, where that is wanted. */
-function mayRefresh({ clientId }: { clientId: string }, { connectors, clients }: ProviderContext): boolean {
-  const { source } = currentState()
-  if (!source?.scopes.includes('offline_access')) return false
-  const connector = connectors.get(source.login.connectorId)
-  if (!connector?.allows('refresh_token')) return false
-  return connector.opened?.refresh !== undefined || policyOf(connector, clients.get(clientId)).upstream === 'never'
 }

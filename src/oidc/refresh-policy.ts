@@ -1,8 +1,8 @@
 /** What a refresh asks the upstream, by configuration; and whether the settings still allow the login to be used. */
 import { errors } from 'oidc-provider'
-import type { Connectors } from '../login/connectors.ts'
 import type { Factors } from '../login/factors/factors.ts'
 import type { RefreshPolicy } from '../login/options.ts'
+import { type PolicyContext, refusalOf } from './judge.ts'
 import type { ClientOptions } from './options.ts'
 import { scopeFaults, type TrustingClients } from './scopes.ts'
 import type { GrantSource } from './state.ts'
@@ -35,8 +35,14 @@ export interface Refusal {
   error: errors.OIDCProviderError
 }
 
+/** Of a client: who it is, and what restricts it. */
+export type RefreshingClient = Pick<
+  ClientOptions,
+  'id' | 'allowedConnectors' | 'requiredGroups' | 'sessionBound' | 'mfaChain'
+>
+
 export interface RefreshSettings {
-  connectors: Pick<Connectors, 'get'>
+  policy: PolicyContext
   clients: TrustingClients
   factors: Pick<Factors, 'missing'>
 }
@@ -46,25 +52,20 @@ export interface RefreshSettings {
  * may take a mistake back.
  * @param asked the scopes that the client wants, which may be fewer than were granted (RFC 6749, 6)
  */
-export function refusalBySettings(
-  { login, scopes }: GrantSource,
-  client: Pick<ClientOptions, 'id' | 'allowedConnectors' | 'mfaChain'>,
+export async function refusalBySettings(
+  { login, scopes, sid }: GrantSource,
+  client: RefreshingClient,
   asked: readonly string[],
-  { connectors, clients, factors }: RefreshSettings,
-): Refusal | undefined {
+  { policy, clients, factors }: RefreshSettings,
+): Promise<Refusal | undefined> {
   const { connectorId } = login
   const refuse = (reason: string, description: string): Refusal => ({
     reason,
     error: new errors.InvalidGrant(description),
   })
-  const connector = connectors.get(connectorId)
-  if (!connector) return refuse('connector_gone', 'the connector is not configured any more')
-  if (client.allowedConnectors.length > 0 && !client.allowedConnectors.includes(connectorId)) {
-    return refuse('connector_not_allowed', 'connector not allowed for this client')
-  }
-  if (!connector.allows('refresh_token')) {
-    return refuse('grant_not_allowed', 'the connector does not allow this grant type')
-  }
+  // Groups are judged as the upstream has them now, once it was asked.
+  const refused = await refusalOf('refresh_token', { client, connectorId, sid }, policy)
+  if (refused) return { reason: refused.restriction, error: refused.error }
   if (factors.missing(client, connectorId, login.factors).length > 0) {
     return refuse('factors_missing', 'this client needs a second factor now, which the login did not have')
   }

@@ -25,7 +25,7 @@ export interface RefreshContext {
 
 export interface RefreshRequest {
   source: GrantSource
-  client: Pick<ClientOptions, 'id'>
+  client: Pick<ClientOptions, 'id' | 'requiredGroups'>
   policy: RefreshPolicy
   held: HeldData
   /** Of the refresh token, and of the upstream token where several share one. */
@@ -36,7 +36,15 @@ export interface RefreshRequest {
 const outages: ReadonlySet<FailureCode> = new Set(['upstream_unavailable', 'rate_limited'])
 
 /** The upstream takes back what it vouched for: the refresh token goes with it. */
-export class LoginEnded extends errors.InvalidGrant {}
+export class LoginEnded extends errors.InvalidGrant {
+  /** The upstream was asked and said no: its word goes for the whole session. */
+  readonly refused: boolean
+
+  constructor(description: string, { refused = true } = {}) {
+    super(description)
+    this.refused = refused
+  }
+}
 
 /**
  * The source with what the upstream says of the person now, or as it is where the policy says so. Absent groups mean that
@@ -83,7 +91,9 @@ export async function refreshSource(request: RefreshRequest, context: RefreshCon
       if (mayBeStale(policy, age)) return stale({ ...login, ...kept }, known)
     }
     log[failed ? 'debug' : level]('refresh failed', { connector_id: connectorId, reason: known.code, err: known })
-    if (grant === 'invalid_grant') return refuse(known.code, new LoginEnded(safe ?? message))
+    if (grant === 'invalid_grant') {
+      return refuse(known.code, new LoginEnded(safe ?? message, { refused: known.details.notAsked !== true }))
+    }
     return refuse(known.code, new Outage(grant, message, retryAfter))
   }
 
@@ -98,7 +108,7 @@ export async function refreshSource(request: RefreshRequest, context: RefreshCon
     const known: Identity = { ...identity, ...(data !== undefined && { connectorData: data }) }
     const { connectorData: next, ...fresh } = await connector.refresh(
       known,
-      connectorScopes(coveredScopes(scopes, wanted)),
+      connectorScopes(coveredScopes(scopes, wanted), client),
     )
     if (fresh.userId !== identity.userId) {
       return refuse('identity_gone', new LoginEnded('the upstream answered for somebody else'))

@@ -42,5 +42,5 @@ export const bringsTokens = (responseType: string): boolean =>
 export const bringsIdToken = (responseType: string): boolean => wordsOf(responseType).includes('id_token')
 
 /** The grant type that connectors are asked for, as in Dex: that of the hybrid flow is `implicit`. */
-export const grantTypeOf = (responseType: string): string =>
+export const grantTypeOf = (responseType: string): 'implicit' | 'authorization_code' =>
   bringsTokens(responseType) ? implicitGrant : 'authorization_code'

@@ -16,6 +16,9 @@ export const splitScopes = (scope: string | undefined): string[] => [
   ...new Set((scope ?? '').split(/\s+/).filter((word) => word !== '')),
 ]
 
+/** The scope that names a client as audience. */
+export const audienceScope = (client: string): string => `${audiencePrefix}${client}`
+
 /** The client that a scope names as audience. */
 export const peerOf = (scope: string): string | undefined =>
   scope.startsWith(audiencePrefix) ? scope.slice(audiencePrefix.length) : undefined

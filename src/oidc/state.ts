@@ -6,6 +6,7 @@ import type { WantedClaims } from '../login/wanted-claims.ts'
 import type { Unit } from '../storage/unit.ts'
 import type { ClientCertificate } from './certificates.ts'
 import type { ClientOptions } from './options.ts'
+import type { GrantType } from './policy.ts'
 
 /** What a code, a device grant or a refresh token stands for, and what tokens are made from. */
 export interface GrantSource {
@@ -24,6 +25,8 @@ export interface GrantSource {
   origin?: { agent?: string; device?: true }
   /** When the upstream last said who the person is, milliseconds since the epoch; absent: at the login. */
   checkedAt?: number
+  /** Unix seconds that no token made from it outlives. */
+  notAfter?: number
 }
 
 /** A login at its end, as the engine is shown it. */
@@ -44,6 +47,8 @@ export interface RequestState {
   unit: Unit
   /** The login that a code or tokens are issued for: the person is known and, where that is asked for, has approved. */
   finished?: FinishedLogin
+  /** The grant type that the policy was asked about and let pass. */
+  judged?: GrantType
   /** What the tokens of this request are made from. */
   source?: GrantSource
   /** The code that is being redeemed. */

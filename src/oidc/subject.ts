@@ -20,3 +20,25 @@ function field(tag: number, text: string): Buffer {
 function varint(value: number): number[] {
   return value < 0x80 ? [value] : [(value & 0x7f) | 0x80, ...varint(value >> 7)]
 }
+
+/** The parts of a `sub` of ours; `undefined` for any other text. */
+export function decodeSubject(sub: string): { userId: string; connectorId: string } | undefined {
+  const bytes = Buffer.from(sub, 'base64url')
+  const parts = { userId: '', connectorId: '' }
+  let at = 0
+  while (at < bytes.length) {
+    const name = bytes[at] === tags.userId ? 'userId' : bytes[at] === tags.connectorId ? 'connectorId' : undefined
+    let length = 0
+    let shift = 0
+    do {
+      at++
+      length += (bytes[at]! & 0x7f) * 2 ** shift
+      shift += 7
+    } while (at < bytes.length && bytes[at]! >= 0x80)
+    at++
+    if (name === undefined || at + length > bytes.length) return undefined
+    parts[name] = bytes.toString('utf8', at, at + length)
+    at += length
+  }
+  return encodeSubject(parts.userId, parts.connectorId) === sub ? parts : undefined
+}

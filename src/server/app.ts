@@ -1,6 +1,7 @@
 /** One running server: everything that it is made of, wired in one place. */
 import type { RequestListener } from 'node:http'
 import { type ConnectorContext, failure } from '../../connectors/contract.ts'
+import { openBackground } from '../lib/background.ts'
 import type { Logger } from '../lib/logger.ts'
 import { openConnectorData } from '../login/connector-data.ts'
 import { openConnectors } from '../login/connectors.ts'
@@ -8,6 +9,7 @@ import { openFactors } from '../login/factors/factors.ts'
 import { openFactorRecords } from '../login/factors/records.ts'
 import { openLoginFlow } from '../login/flow.ts'
 import { openLimits } from '../login/limits.ts'
+import { openLogoutTrips } from '../login/logout-trip.ts'
 import { openPages } from '../login/pages.ts'
 import { openSessions } from '../login/sessions.ts'
 import { openStashes } from '../login/stash.ts'
@@ -15,11 +17,13 @@ import { openWaiting } from '../login/waiting.ts'
 import { openClients } from '../oidc/clients.ts'
 import { clientDocuments } from '../oidc/dynamic/documents.ts'
 import { registeredClients } from '../oidc/dynamic/registered.ts'
+import { openTokenIssuers } from '../oidc/exchange/issuers.ts'
 import { openIssuedTokens } from '../oidc/issued.ts'
 import { openLogoutNotices } from '../oidc/logout-notices.ts'
 import { oldestChecks } from '../oidc/oldest-checks.ts'
 import { openProvider } from '../oidc/provider.ts'
 import { openSessionEnder } from '../oidc/session-end.ts'
+import { openUpstreamEnder } from '../oidc/upstream-end.ts'
 import type { StorageDriver } from '../storage/contract.ts'
 import type { Sealer } from '../storage/seal.ts'
 import type { Audit } from '../telemetry/audit.ts'
@@ -65,6 +69,7 @@ export async function openApp(context: AppContext): Promise<App> {
   const { origin, protocol, pathname } = new URL(issuer)
   const mount = pathname.replace(/\/$/, '')
   const upstreams: Upstream[] = []
+  const background = openBackground()
 
   const outbound = (id: string, itsLog: Logger): Upstream => {
     const userAgent = `countersign/${version}`
@@ -75,7 +80,7 @@ export async function openApp(context: AppContext): Promise<App> {
   const contextFor = (id: string, type: string): ConnectorContext => {
     const connectorLog = log.child({ 'connector.type': type, 'connector.id': id })
     const { http, measure } = outbound(id, connectorLog)
-    return { id, issuer, log: connectorLog, http, measure, now }
+    return { id, issuer, log: connectorLog, http, measure, now, sessions: login.sessions !== undefined }
   }
 
   const { keys, upstream: signer } = await openKeys(context, now)
@@ -93,10 +98,15 @@ export async function openApp(context: AppContext): Promise<App> {
     ...(dynamicClients?.registration ? [registeredClients(dynamicClients)] : []),
     ...(documents ? [documents] : []),
   ])
+  const tokenIssuers = openTokenIssuers(oidc.tokenIssuers ?? [], {
+    http: (id, trust) => contextFor(id, 'tokenIssuer').http(trust),
+    now,
+  })
   const connectorData = openConnectorData({ driver, sealer })
   const flow = openLoginFlow({
     connectors,
     connectorData,
+    clients,
     issuer,
     mount,
     audit,
@@ -119,6 +129,11 @@ export async function openApp(context: AppContext): Promise<App> {
     log,
     now,
   })
+  const policy = {
+    connectors,
+    issuers: tokenIssuers.ids,
+    sessionAlive: async (sid: string) => (await sessions?.get(sid)) !== undefined,
+  }
   const ender = openSessionEnder({ sessions, driver, clients, notices, audit })
   const issued = openIssuedTokens({ keys, driver, issuer, hasEnded: ender.hasEnded, now })
   const limits = openLimits()
@@ -147,11 +162,17 @@ export async function openApp(context: AppContext): Promise<App> {
     connectors,
     connectorData,
     hasEnded: ender.hasEnded,
+    endSession: async (sid) => {
+      const session = await sessions?.get(sid)
+      if (session) await ender.end(session, 'upstream')
+    },
     flow,
     limits,
     addressOf: (request) => addressOf(request.socket.remoteAddress, request.headers),
     driver,
     factors,
+    policy,
+    tokenIssuers,
     answers,
     nonceSecret: sealer.derive('DPoP nonces'),
     audit,
@@ -173,11 +194,15 @@ export async function openApp(context: AppContext): Promise<App> {
     sealer,
     issued,
     connectors,
+    policy,
     flow,
     stashes,
     connectorData,
     ...(sessions && { sessions }),
     ender,
+    upstreamEnder: openUpstreamEnder({ driver, ender, audit }),
+    logoutTrips: openLogoutTrips({ sealer, mount, secure: protocol === 'https:', now }),
+    background,
     waiting: openWaiting({ driver, now }),
     limits,
     factors,
@@ -223,6 +248,7 @@ export async function openApp(context: AppContext): Promise<App> {
     }),
     services,
     async close() {
+      await background.close()
       await notices.close()
       await connectors.close()
       await keys.close()

@@ -26,7 +26,8 @@ export async function readJson(request: IncomingMessage, limit: number): Promise
   }
 }
 
-async function readBody(request: IncomingMessage, limit: number): Promise<string> {
+/** Of whatever type, as UTF-8. @throws PageFailure 400 or 413 */
+export async function readBody(request: IncomingMessage, limit: number): Promise<string> {
   const chunks: Buffer[] = []
   let size = 0
   try {

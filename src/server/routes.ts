@@ -10,10 +10,13 @@ import { deviceAuthorization, introspection, revocation, token } from './handler
 import { onwards, totp, totpPage } from './handlers/factors.ts'
 import { callback, callbackForm, departByPost, password, passwordForm } from './handlers/login.ts'
 import { confirmLogout, confirmPath, logout, logoutForm } from './handlers/logout.ts'
+import { tripPaths } from './handlers/logout-departure.ts'
 import { health, userinfo } from './handlers/programs.ts'
 import { pushedAuthorization } from './handlers/pushed.ts'
 import { register, registered } from './handlers/registration.ts'
 import { endHolding, home } from './handlers/signed-in.ts'
+import { departLogoutByPost, logoutCallback, logoutCallbackForm } from './handlers/upstream-logout.ts'
+import { messagePath, upstreamMessage } from './handlers/upstream-message.ts'
 import { beginKey, finishKey, webAuthnPage } from './handlers/webauthn.ts'
 import type { Services } from './services.ts'
 
@@ -80,6 +83,11 @@ export const routes: readonly Route[] = [
   script('/mfa/webauthn/register/finish', finishKey('register')),
   script('/mfa/webauthn/login/begin', beginKey('login')),
   script('/mfa/webauthn/login/finish', finishKey('login')),
+  person('GET', tripPaths.post, departLogoutByPost),
+  person('GET', tripPaths.callback, logoutCallback),
+  person('POST', tripPaths.callback, logoutCallbackForm),
+  program('GET', messagePath, upstreamMessage),
+  program('POST', messagePath, upstreamMessage),
   person('GET', paths.device, devicePage),
   person('POST', '/device/auth/verify_code', verifyCode),
   person('GET', '/device/auth/verify_code', deviceChoice),

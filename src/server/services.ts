@@ -1,12 +1,14 @@
 /** What the handlers of one running server share; made in app.ts. */
 
 import type { Middleware } from 'koa'
+import type { Background } from '../lib/background.ts'
 import type { Logger } from '../lib/logger.ts'
 import type { ConnectorData } from '../login/connector-data.ts'
 import type { Connectors } from '../login/connectors.ts'
 import type { Factors } from '../login/factors/factors.ts'
 import type { LoginFlow } from '../login/flow.ts'
 import type { Limits } from '../login/limits.ts'
+import type { LogoutTrips } from '../login/logout-trip.ts'
 import type { LoginOptions } from '../login/options.ts'
 import type { Pages } from '../login/pages.ts'
 import type { Sessions } from '../login/sessions.ts'
@@ -14,10 +16,12 @@ import type { Stashes } from '../login/stash.ts'
 import type { Waiting } from '../login/waiting.ts'
 import type { Clients } from '../oidc/clients.ts'
 import type { IssuedTokens } from '../oidc/issued.ts'
+import type { PolicyContext } from '../oidc/judge.ts'
 import type { SigningKeys } from '../oidc/keys.ts'
 import type { OidcOptions } from '../oidc/options.ts'
 import type { Provider } from '../oidc/provider.ts'
 import type { SessionEnder } from '../oidc/session-end.ts'
+import type { UpstreamEnder } from '../oidc/upstream-end.ts'
 import type { StorageDriver } from '../storage/contract.ts'
 import type { Sealer } from '../storage/seal.ts'
 import type { Audit } from '../telemetry/audit.ts'
@@ -40,12 +44,16 @@ export interface Services {
   sealer: Sealer
   issued: IssuedTokens
   connectors: Connectors
+  policy: PolicyContext & { connectors: Connectors }
   flow: LoginFlow
   stashes: Stashes
   connectorData: ConnectorData
   /** Absent: every login asks the upstream. */
   sessions?: Sessions
   ender: SessionEnder
+  upstreamEnder: UpstreamEnder
+  logoutTrips: LogoutTrips
+  background: Background
   /** For answers of upstreams that come by POST. */
   waiting: Waiting
   limits: Limits

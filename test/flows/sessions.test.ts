@@ -1,5 +1,6 @@
 /** Single sign-on: who is not asked again, where, and until when. */
 import assert from 'node:assert/strict'
+import { failure } from '../../connectors/contract.ts'
 import { type Browser, openBrowser } from './browser.ts'
 import {
   type AuthRequest,
@@ -167,6 +168,19 @@ describe('single sign-on', () => {
     assert.equal(await errorAt(server, browser, { scope: 'openid groups' }), 'login_required')
     assert.deepEqual((await logIn(server, { browser, scope: 'openid groups' })).claims.groups, ['staff'])
     assert.ok(answerAt(await silent(server, browser, { scope: 'openid groups' })).code)
+  })
+
+  it('ends when the upstream says no at a refresh, so that nobody gets in by it any more', async () => {
+    const corporation = upstream('sessions-refused')
+    await using server = await startServer({ connectors: [corp('sessions-refused')], ...shared })
+    const browser = openBrowser()
+    const { tokens } = await logIn(server, { browser, scope: 'openid offline_access' })
+    assert.ok(answerAt(await silent(server, browser, { scope: 'openid' })).code)
+    corporation.refresh = () => {
+      throw failure('identity_gone', 'suspended')
+    }
+    assert.equal((await server.refresh(tokens.refresh_token!)).json().error, 'invalid_grant')
+    assert.equal(await errorAt(server, browser, { scope: 'openid' }), 'login_required')
   })
 
   it('has the refresh tokens of one session share what the upstream gave, which the upstream rotates', async () => {

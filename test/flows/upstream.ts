@@ -9,6 +9,7 @@
 import { Type } from 'typebox'
 import {
   type Arrival,
+  type Departure,
   defineConnector,
   type Identity,
   type Json,
@@ -21,12 +22,16 @@ export interface Upstream {
   person: Identity
   /** Instead of giving `person`. */
   finish?: ((arrival: Arrival) => Promise<Identity> | Identity) | undefined
+  /** Instead of letting `person` in by the password `right`. */
+  login?: (() => Promise<Identity | undefined> | Identity | undefined) | undefined
   refresh?: ((identity: Identity, scopes: Scopes) => Promise<Identity> | Identity) | undefined
   exchange?: ((token: { type: string; value: string }) => Promise<Identity> | Identity) | undefined
   /** What `start` was asked, what `finish` was shown, whom `refresh` was asked about. */
   started: StartRequest[]
   arrivals: Arrival[]
   refreshed: Identity[]
+  /** What `finishLogout` was shown. */
+  loggedOut: { memo: Json | undefined; returned: string | null }[]
 }
 
 const upstreams = new Map<string, Upstream>()
@@ -35,7 +40,7 @@ const upstreams = new Map<string, Upstream>()
 export function upstream(name: string): Upstream {
   const known = upstreams.get(name)
   if (known) return known
-  const made: Upstream = { person: jane(), started: [], arrivals: [], refreshed: [] }
+  const made: Upstream = { person: jane(), started: [], arrivals: [], refreshed: [], loggedOut: [] }
   upstreams.set(name, made)
   return made
 }
@@ -63,14 +68,44 @@ const schema = Type.Object({
   /** Characters of `memo`, to make a login too large for a cookie. */
   memoSize: Type.Optional(Type.Number()),
   dataPer: Type.Optional(Type.Enum(['login', 'person'])),
+  /** Takes a name and a password, typed into our own form. */
+  byPassword: Type.Optional(Type.Boolean()),
   cannotRefresh: Type.Optional(Type.Boolean()),
   cannotExchange: Type.Optional(Type.Boolean()),
+  /** Where the browser is sent by POST to log out. */
+  logoutAt: Type.Optional(Type.String()),
 })
 
 export default defineConnector({
   schema,
-  open({ name, leavesBy, returnsBy, at, memoSize = 10, dataPer, cannotRefresh, cannotExchange }) {
+  open(config) {
+    const { name, leavesBy, returnsBy, at, memoSize = 10, dataPer, byPassword } = config
+    const { cannotRefresh, cannotExchange, logoutAt } = config
     const people = upstream(name)
+    const capabilities = {
+      ...(!cannotRefresh && {
+        async refresh(identity: Identity, scopes: Scopes) {
+          people.refreshed.push(identity)
+          return structuredClone(await (people.refresh?.(identity, scopes) ?? people.person))
+        },
+      }),
+      ...(!cannotExchange && {
+        async exchange(token: { type: string; value: string }) {
+          return structuredClone(await (people.exchange?.(token) ?? people.person))
+        },
+      }),
+    }
+    if (byPassword) {
+      return {
+        style: 'password',
+        prompt: 'Name',
+        async login(_name, password) {
+          if (people.login) return structuredClone(await people.login())
+          return password === 'right' ? structuredClone(people.person) : undefined
+        },
+        ...capabilities,
+      }
+    }
     return {
       style: 'browser',
       ...(returnsBy && { returnsBy }),
@@ -88,17 +123,16 @@ export default defineConnector({
         people.arrivals.push(arrival)
         return structuredClone(await (people.finish?.(arrival) ?? people.person))
       },
-      ...(!cannotRefresh && {
-        async refresh(identity: Identity, scopes: Scopes) {
-          people.refreshed.push(identity)
-          return structuredClone(await (people.refresh?.(identity, scopes) ?? people.person))
+      ...(logoutAt !== undefined && {
+        async logout({ identity, state }: { identity: Identity; state: string }): Promise<Departure> {
+          const fields = { RelayState: state, token: String((identity.connectorData as { token: Json }).token) }
+          return { via: 'post', action: new URL(logoutAt), fields, memo: { request: 'id of the request' } }
+        },
+        async finishLogout({ memo, params }: Arrival) {
+          people.loggedOut.push({ memo, returned: params.get('RelayState') })
         },
       }),
-      ...(!cannotExchange && {
-        async exchange(token: { type: string; value: string }) {
-          return structuredClone(await (people.exchange?.(token) ?? people.person))
-        },
-      }),
+      ...capabilities,
     }
   },
 })

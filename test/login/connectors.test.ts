@@ -38,16 +38,6 @@ describe('the connectors of a configuration', () => {
     assert.equal(connectors.get('4'), undefined)
   })
 
-  it('are those that the client and the grant type may use', async () => {
-    const connectors = await open([mock('a'), mock('b', { grantTypes: ['refresh_token'] }), mock('c')])
-    const ids = (allowedConnectors: string[], grantType: string) =>
-      connectors.allowed({ allowedConnectors }, grantType).map(({ id }) => id)
-    assert.deepEqual(ids([], 'authorization_code'), ['a', 'c'])
-    assert.deepEqual(ids([], 'refresh_token'), ['a', 'b', 'c'])
-    assert.deepEqual(ids(['b', 'c'], 'authorization_code'), ['c'])
-    assert.deepEqual(ids(['nowhere'], 'refresh_token'), [])
-  })
-
   it('open once, however many ask', async () => {
     const connectors = await open([mock('a')])
     const a = connectors.get('a')!

@@ -32,7 +32,6 @@ export const configured = (connector: Connector, id = 'corp'): ConfiguredConnect
 export const connectorsOf = (...all: ConfiguredConnector[]): Connectors => ({
   all,
   get: (id) => all.find((each) => each.id === id),
-  allowed: () => all,
   close: async () => {},
 })
 

@@ -12,6 +12,7 @@ const flowOf = (connector: ConfiguredConnector, issuer = 'https://dex.example/de
   const flow = openLoginFlow({
     connectors: connectorsOf(connector),
     connectorData: openData,
+    clients: new Map(),
     issuer,
     mount: '/dex',
     audit: (event) => void audited.push(event),

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import type { Provider } from 'oidc-provider'
 import { failure, type Identity } from '../../connectors/contract.ts'
 import { openClients } from '../../src/oidc/clients.ts'
+import { openTokenIssuers } from '../../src/oidc/exchange/issuers.ts'
 import { addTokenExchange, exchangeGrant } from '../../src/oidc/exchange.ts'
 import type { ClientOptions } from '../../src/oidc/options.ts'
 import { browserConnector, configured, connectorsOf, jane } from '../login/fixture.ts'
@@ -54,9 +55,14 @@ const exchanged = async (
       issue = async () => 'an ID token'
     },
   }
+  const connectors = connectorsOf(corp, configured(browserConnector(), 'plain'))
   addTokenExchange(provider as unknown as Provider, {
-    connectors: connectorsOf(corp, configured(browserConnector(), 'plain')),
+    options: { issuer: 'https://dex.example' },
+    connectors,
     factors: { chain: () => [] },
+    policy: { connectors },
+    tokenIssuers: openTokenIssuers([], { http: () => fetch, now: () => new Date() }),
+    issued: { read: async () => undefined },
     clients,
     log: silent,
     lifetimes: { idTokens: () => 30, accessTokens: () => 60 },

@@ -21,9 +21,11 @@ async function refused(login: LoginFlow['password']) {
       handler = served
     },
   }
+  const connectors = connectorsOf(configured(passwordConnector()))
   addPasswordGrant(provider as unknown as Provider, {
     connectorId: 'corp',
-    connectors: connectorsOf(configured(passwordConnector())),
+    connectors,
+    policy: { connectors },
     clients: openClients([client]),
     factors: { chain: () => [] },
     flow: { password: login },
@@ -34,7 +36,7 @@ async function refused(login: LoginFlow['password']) {
       },
     },
     addressOf: () => ({ address: '192.0.2.1', countable: true }),
-    mayRefresh: () => false,
+    mayRefresh: async () => false,
     audit: () => {},
     log: silent,
   })

@@ -40,14 +40,14 @@ describe('settings at a refresh', () => {
   }
   const settings = (trustedPeers: string[], allows = true, missing: Authenticator[] = []) => ({
     factors: { missing: () => missing },
-    connectors: connectorsOf({ ...configured(browserConnector()), allows: () => allows }),
+    policy: { connectors: connectorsOf({ ...configured(browserConnector()), allows: () => allows }) },
     clients: new Map([['peer', { trustedPeers }]]),
   })
   const client = { id: 'web', allowedConnectors: [] as string[] }
   const refusal = (more: Partial<GrantSource>, allowedConnectors: string[], by = settings(['web'])) =>
     refusalBySettings({ ...source, ...more }, { ...client, allowedConnectors }, source.scopes, by)
 
-  it('say nothing against one that they allow', () => assert.equal(refusal({}, ['corp']), undefined))
+  it('say nothing against one that they allow', async () => assert.equal(await refusal({}, ['corp']), undefined))
 
   const app: Authenticator = { id: 'app', type: 'TOTP', issuer: 'Acme', connectorTypes: [] }
   const gone = { ...source.login, connectorId: 'gone' }
@@ -59,16 +59,17 @@ describe('settings at a refresh', () => {
     ['a login without offline_access', () => refusal({ scopes: ['openid'] }, []), 'no_offline_access'],
   ]
   for (const [what, found, reason] of refusals) {
-    it(`refuse ${what}`, () => {
-      assert.equal(found()?.reason, reason)
-      assert.ok(found()?.error instanceof errors.InvalidGrant)
+    it(`refuse ${what}`, async () => {
+      const told = await found()
+      assert.equal(told?.reason, reason)
+      assert.ok(told?.error instanceof errors.InvalidGrant)
     })
   }
 
-  it('refuse an audience that does not trust the client any more, unless it is not asked for', () => {
+  it('refuse an audience that does not trust the client any more, unless it is not asked for', async () => {
     const by = settings([])
-    const found = refusalBySettings(source, client, source.scopes, by)
+    const found = await refusalBySettings(source, client, source.scopes, by)
     assert.deepEqual([found?.reason, found?.error.error], ['audience_not_allowed', 'invalid_scope'])
-    assert.equal(refusalBySettings(source, client, ['openid'], by), undefined)
+    assert.equal(await refusalBySettings(source, client, ['openid'], by), undefined)
   })
 })

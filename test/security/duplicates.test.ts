@@ -193,6 +193,33 @@ describe('parameters that come twice', () => {
     assert.equal((await browser.request(both, { form: { totp: codeOf(secretOn(other)!) } })).status, 401)
   })
 
+  it('in messages of upstreams, and on the way back from a logout there', async () => {
+    const up = await startOidcUpstream()
+    await using corp = await startServer({ connectors: [oidcConnector(up)], sessions: {} })
+    const { browser, tokens, claims } = await logIn(corp)
+    for (const second of [await up.logoutToken(), 'x', '']) {
+      const form = new URLSearchParams({ logout_token: await up.logoutToken() })
+      form.append('logout_token', second)
+      assert.equal((await corp.request(corp.url('/logout/upstream/corp'), { form })).status, 400)
+    }
+    assert.ok(await corp.driver.get('session', String(claims.sid)), 'nobody was logged out')
+    const left = await browser.request(corp.url(`/logout?id_token_hint=${tokens.id_token}`))
+    const state = queryOf(left.location).get('state')!
+    for (const second of [state, 'x', '']) {
+      for (const name of ['state', 'RelayState']) {
+        const query = new URLSearchParams({ state })
+        query.append(name, second)
+        assert.equal(
+          (await browser.request(`${corp.url('/logout/callback')}?${query}`)).status,
+          400,
+          `${name}=${second}`,
+        )
+      }
+    }
+    assert.equal((await browser.request(`${corp.url('/logout/callback')}?state=${state}`)).status, 200)
+    await up.close()
+  })
+
   it('at forms of ours: what is looked at is what is used', async () => {
     const person = (email: string) => ({ email, hash: passwordHash, username: email, userID: email })
     const staticPasswords = [person('jane@example.com'), person('admin@example.com')]

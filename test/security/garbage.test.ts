@@ -3,8 +3,10 @@ import assert from 'node:assert/strict'
 import { routes } from '../../src/server/routes.ts'
 import { openBrowser } from '../flows/browser.ts'
 import { type FlowServer, logIn, passwordHash, startLogin, startServer } from '../flows/server.ts'
-import { cookieHeader } from './attack.ts'
-import { contents, grants, headers, lines, methods, queries } from './garbage.ts'
+import { startOidcUpstream } from '../upstreams/oidc.ts'
+import { startOkta } from '../upstreams/okta.ts'
+import { cookieHeader, oidcConnector } from './attack.ts'
+import { contents, grants, headers, lines, logoutTokens, messages, methods, queries } from './garbage.ts'
 import { assertPageHeaders } from './markup.ts'
 import { type RawAnswer, type RawRequest, rawRequest, sendRaw } from './raw.ts'
 
@@ -151,6 +153,50 @@ for (const path of ['/dex', '']) {
         ]),
       ].map((request) => ({ method: 'POST', ...request }))
       await send([...requests, ...queries.map((query) => ({ target: `${path}/callback${query}`, headers: [cookie] }))])
+    })
+
+    it('row 14: what upstreams would send, almost, with their secrets and without', async () => {
+      const [up, okta] = [await startOidcUpstream(), await startOkta()]
+      const secret = 'secret of the hook'
+      const config = { domain: okta.url, clientID: okta.clientId, eventHookSecret: secret }
+      const takers = [oidcConnector(up), { type: 'okta', id: 'okta', name: 'Okta', config }]
+      const whole = server
+      server = await startServer({ connectors: takers, sessions: {} }, { path })
+      try {
+        const url = server.url('/logout/upstream/okta')
+        const bearer = async () => `Bearer ${await okta.revocationToken(url)}`
+        for (const id of ['corp', 'okta']) {
+          const target = `${path}/logout/upstream/${id}`
+          const form = ['Content-Type', 'application/x-www-form-urlencoded'] as const
+          const json = ['Content-Type', 'application/json'] as const
+          await send([
+            ...logoutTokens.map((token) => ({
+              method: 'POST',
+              target,
+              headers: [form],
+              body: Buffer.from(new URLSearchParams({ logout_token: token }).toString()),
+            })),
+            ...(await Promise.all(
+              messages.flatMap((message) =>
+                [async () => secret, bearer, async () => 'wrong'].map(async (authorization) => ({
+                  method: 'POST',
+                  target,
+                  headers: [json, ['Authorization', await authorization()] as const],
+                  body: Buffer.from(message),
+                })),
+              ),
+            )),
+            ...contents.map((content) => ({ method: 'POST', target, ...content })),
+            ...headers.map((header) => ({ method: 'GET', target, headers: [header] })),
+          ])
+        }
+        await server.services.background.close()
+        assert.doesNotMatch(server.logged(), /"level":"ERROR"/)
+      } finally {
+        await server[Symbol.asyncDispose]()
+        server = whole
+        await Promise.all([up.close(), okta.close()])
+      }
     })
 
     it('and a login goes on as ever', async () => {

@@ -26,9 +26,11 @@ export const parameters: Record<string, string> = {
   id_token_hint: 'x.y.z',
   login: 'jane',
   login_hint: 'jane',
+  logout_token: 'x.y.z',
   max_age: '1',
   nonce: 'n',
   password: 'password',
+  post_logout_redirect_uri: 'http://127.0.0.1:9/after',
   posted: 'x'.repeat(43),
   prompt: 'login',
   RelayState: 'x'.repeat(43),
@@ -120,6 +122,31 @@ export const contents: Pick<RawRequest, 'headers' | 'body'>[] = [
   { headers: [form, ['Content-Length', '1'], ['Content-Length', '2']], body: 'xx' },
   { headers: [form, ['Expect', '100-continue']], body: 'state=x' },
   { headers: [form, ['Expect', 'nonsense']], body: 'state=x' },
+]
+
+const unsigned = `${Buffer.from('{"alg":"RS256","kid":{},"typ":7}').toString('base64url')}.e30.x`
+const event = (members: unknown) => ({ eventType: 'com.okta.event_hook', data: { events: [members] } })
+
+/** What an upstream would send, almost; as JSON, and as the form that carries logout tokens. */
+export const messages: string[] = [
+  ...[null, 1, 'x', [], {}, [[]], { __proto__: 1 }, { eventType: 1, data: null }, { data: { events: {} } }],
+  ...[null, 'x', [], { uuid: 'x', eventType: '__proto__', target: [] }].map(event),
+  ...[null, [null], [{ type: 'User', id: {} }], [{ type: 'User', id: '\u0000' }], { length: 1e9 }].map((target) =>
+    event({ uuid: '\u0000', eventType: 'user.session.clear', target }),
+  ),
+  { eventType: 'x', data: { events: Array.from({ length: 5_000 }, (_, uuid) => ({ uuid: `${uuid}` })) } },
+  ...[null, 'x', [], { format: 'email', email: [] }, { format: '__proto__' }, { format: {} }].map((sub_id) => ({
+    sub_id,
+  })),
+]
+  .map((message) => JSON.stringify(message))
+  .concat('', '{', '\u0000', `${'['.repeat(100_000)}${']'.repeat(100_000)}`)
+
+export const logoutTokens: string[] = [
+  ...['', '.', '..', '...', 'x', 'x.y.z', 'a.b', '\u0000', '%00.%00.%00', unsigned, `${'A'.repeat(100_000)}.e30.x`],
+  `${Buffer.from('{"alg":"none"}').toString('base64url')}.e30.`,
+  `${Buffer.from('{"alg":"HS256","crit":["x"],"x":1}').toString('base64url')}.e30.x`,
+  `${Buffer.from('null').toString('base64url')}.${Buffer.from('null').toString('base64url')}.x`,
 ]
 
 /** Each in a request of its own. */

@@ -78,6 +78,13 @@ const examined: Record<string, string[]> = {
   'POST /logout/confirm': [],
   // Judged as at the authorization endpoint: below, and in test/flows/pushed.test.ts.
   'POST /par': ['redirect_uri'],
+  // Sealed by the logout that left for the upstream.
+  'GET /logout/post': [],
+  'GET /logout/callback': [],
+  'POST /logout/callback': [],
+  // Answers programs, and never with a redirect.
+  'GET /logout/upstream/:connector': [],
+  'POST /logout/upstream/:connector': [],
   // Compared with that of the code, never gone to.
   'POST /token': [],
   'POST /token/introspect': [],
@@ -140,6 +147,19 @@ describe('redirects', function () {
     }
     const good = new URLSearchParams({ client_id: 'web', post_logout_redirect_uri: registered })
     assert.equal((await asked.request(asked.url(`/logout?${good}`))).location, registered)
+  })
+
+  it('row 22: the way back from a logout at the upstream names no address itself', async () => {
+    const names = ['post_logout_redirect_uri', 'redirect_uri', 'returnTo', 'url', 'next']
+    for (const path of ['/logout/callback', '/logout/post']) {
+      for (const uri of dangerous) {
+        const query = new URLSearchParams(names.map((name): [string, string] => [name, uri]))
+        query.set('state', 'x'.repeat(43))
+        const headers = { cookie: `logout_${'x'.repeat(16)}=${encodeURIComponent(uri)}` }
+        const { status, location } = await server.request(`${server.url(path)}?${query}`, { headers })
+        assert.deepEqual([status, location], [400, undefined], `${path} ${uri}`)
+      }
+    }
   })
 
   it('row 17: never run code, whatever was registered', async () => {

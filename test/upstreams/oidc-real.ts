@@ -9,13 +9,21 @@ import { upstreamClient } from './oidc.ts'
 export interface RealProvider {
   issuer: string
   authorize(url: URL): Promise<URLSearchParams>
+  /** How often somebody had to log in, having no session. */
+  logins(): number
   close(): Promise<void>
 }
 
 const person = { sub: 'jane', name: 'Jane Doe', email: 'jane@example.com', email_verified: true, groups: ['devops'] }
 
-/** @param redirectUri what the client is registered with */
-export async function startRealProvider(redirectUri: string): Promise<RealProvider> {
+/**
+ * @param redirectUri what the client is registered with
+ * @param logout where it is told of a logout, and where one may return to
+ */
+export async function startRealProvider(
+  redirectUri: string,
+  logout?: { backchannelUri: string; returnTo: string },
+): Promise<RealProvider> {
   const { privateKey } = await generateKeyPair('RS256', { extractable: true })
   const server = createServer()
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
@@ -27,6 +35,11 @@ export async function startRealProvider(redirectUri: string): Promise<RealProvid
         client_secret: upstreamClient.clientSecret,
         redirect_uris: [redirectUri],
         grant_types: ['authorization_code', 'refresh_token'],
+        ...(logout && {
+          backchannel_logout_uri: logout.backchannelUri,
+          backchannel_logout_session_required: true,
+          post_logout_redirect_uris: [logout.returnTo],
+        }),
       },
     ],
     jwks: { keys: [{ ...(await exportJWK(privateKey)), use: 'sig', alg: 'RS256' }] },
@@ -37,18 +50,27 @@ export async function startRealProvider(redirectUri: string): Promise<RealProvid
     ttl: { Interaction: 600, Session: 600, Grant: 600, AccessToken: 600, RefreshToken: 600, IdToken: 600 },
     pkce: { required: () => true },
     cookies: { keys: ['a-key-for-tests-only'] },
-    features: { devInteractions: { enabled: false } },
+    // Its own refuses to call loopback.
+    fetch(url, options) {
+      const { dispatcher: _, ...rest } = (options ?? {}) as RequestInit & { dispatcher?: unknown }
+      return fetch(url, rest)
+    },
+    features: { devInteractions: { enabled: false }, backchannelLogout: { enabled: true } },
     interactions: { url: (_ctx, interaction) => `/interaction/${interaction.uid}` },
     findAccount: (_ctx, id) => ({ accountId: id, claims: () => ({ ...person, sub: id }) }),
   })
+  let logins = 0
   const handle = provider.callback()
   server.on('request', (request, response) => {
     if (!request.url?.startsWith('/interaction/')) return void handle(request, response)
-    void consented(provider, request, response).catch((error: Error) => response.writeHead(500).end(error.message))
+    void consented(provider, request, response, () => void logins++).catch((error: Error) =>
+      response.writeHead(500).end(error.message),
+    )
   })
   return {
     issuer,
     authorize: (url) => browse(url, redirectUri),
+    logins: () => logins,
     close: () =>
       new Promise((resolve) => {
         server.closeAllConnections()
@@ -60,9 +82,15 @@ export async function startRealProvider(redirectUri: string): Promise<RealProvid
 type Details = Parameters<Provider['interactionDetails']>
 
 /** Signs the person in and grants whatever the client asked for. */
-async function consented(provider: Provider, request: Details[0], response: Details[1]): Promise<void> {
+async function consented(
+  provider: Provider,
+  request: Details[0],
+  response: Details[1],
+  loggedIn: () => void,
+): Promise<void> {
   const { prompt, params, session } = await provider.interactionDetails(request, response)
   if (prompt.name === 'login') {
+    loggedIn()
     await provider.interactionFinished(request, response, { login: { accountId: person.sub } })
     return
   }

@@ -5,7 +5,7 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { type CryptoKey, exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose'
+import { type CryptoKey, compactVerify, exportJWK, generateKeyPair, importJWK, type JWK, SignJWT } from 'jose'
 
 export interface Asked {
   method: string
@@ -36,6 +36,8 @@ export interface Bends {
   answers?: Record<string, (asked: Asked) => Answer | undefined>
   /** Paths that never answer. */
   hanging?: string[]
+  /** Where a logout may return to. */
+  postLogoutRedirectUris?: string[]
 }
 
 export interface SigningKey {
@@ -56,6 +58,8 @@ export interface OidcUpstream {
   rotate(kid?: string): Promise<void>
   /** Signs claims with the current key. */
   sign(claims: Record<string, unknown>, header?: Record<string, unknown>): Promise<string>
+  /** A logout token of now (Back-Channel Logout 1.0, 2.4); `undefined` removes a claim. */
+  logoutToken(claims?: Record<string, unknown>, header?: Record<string, unknown>): Promise<string>
   close(): Promise<void>
 }
 
@@ -121,6 +125,22 @@ export async function startOidcUpstream(bends: Bends = {}, options: { port?: num
     return proven && grant.get('redirect_uri') === form.get('redirect_uri') ? tokens(grant, true) : refusal
   }
 
+  /** RP-Initiated Logout 1.0: the hint must be ours and of that client, the address one that is registered. */
+  const signOut = async ({ query }: Asked): Promise<Answer> => {
+    const [uri = '', hint = '', id] = ['post_logout_redirect_uri', 'id_token_hint', 'client_id'].map(
+      (name) => query.get(name) ?? undefined,
+    )
+    const hinted = await compactVerify(hint, await importJWK(key.publicJwk, 'RS256')).catch(() => undefined)
+    const claims = hinted && (JSON.parse(new TextDecoder().decode(hinted.payload)) as { aud?: string })
+    if (claims?.aud !== upstreamClient.clientID || id !== claims.aud) return { status: 400, body: 'bad hint' }
+    if (!up.bends.postLogoutRedirectUris?.includes(uri)) return { status: 400, body: 'not registered' }
+    return {
+      status: 302,
+      body: '',
+      headers: { location: `${uri}?${new URLSearchParams({ state: query.get('state') ?? '' })}` },
+    }
+  }
+
   const answer = async (request: Asked): Promise<Answer> => {
     const bent = up.bends.answers?.[request.path]?.(request)
     if (bent) return bent
@@ -137,6 +157,8 @@ export async function startOidcUpstream(bends: Bends = {}, options: { port?: num
       }
       case '/token':
         return tokenEndpoint(request)
+      case '/logout':
+        return signOut(request)
       case '/userinfo': {
         const grant = grants.get(/^Bearer (.+)$/.exec(request.authorization ?? '')?.[1] ?? '')
         if (!grant) return { status: 401, body: '', headers: { 'www-authenticate': 'Bearer error="invalid_token"' } }
@@ -173,6 +195,20 @@ export async function startOidcUpstream(bends: Bends = {}, options: { port?: num
       key = await newKey(kid)
     },
     sign,
+    logoutToken(claims = {}, header = {}) {
+      const iat = Math.floor(Date.now() / 1000)
+      const plain = {
+        iss: issuer,
+        aud: upstreamClient.clientID,
+        iat,
+        exp: iat + 120,
+        jti: randomUUID(),
+        sub: jane.sub,
+        events: { 'http://schemas.openid.net/event/backchannel-logout': {} },
+        ...claims,
+      }
+      return sign(plain, { typ: 'logout+jwt', ...header })
+    },
     close: () =>
       new Promise((resolve) => {
         server.closeAllConnections()

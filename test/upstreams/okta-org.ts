@@ -28,6 +28,7 @@ export interface OktaOrg {
   clientId: string
   clientSecret: string
   redirectUris?: string[]
+  postLogoutRedirectUris: string[]
   refreshGrant: boolean
   pkceRequired: boolean
   thinIdToken: boolean

@@ -7,6 +7,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { authorize } from './okta-authorize.ts'
+import { hookOf, revocationToken, signOut } from './okta-logout.ts'
 import { newKey, type OktaOrg, scopesOf } from './okta-org.ts'
 import { token, userinfo } from './okta-tokens.ts'
 import { notFound, type OktaCall, type Reply, read, write } from './okta-wire.ts'
@@ -17,6 +18,7 @@ export interface OktaOptions {
   clientId?: string
   clientSecret?: string
   redirectUris?: string[]
+  postLogoutRedirectUris?: string[]
   /** Ids of custom authorization servers; the org server is always there. */
   servers?: string[]
   /** Whether the app has the refresh token grant. */
@@ -48,6 +50,10 @@ export interface OktaStandIn {
   advance(milliseconds: number): void
   /** What a browser of the signed-in person brings back. @throws when Okta shows a page of its own */
   authorize(url: URL): Promise<URLSearchParams>
+  /** An event as hooks carry it, about the person. */
+  hook(eventType: string, more?: Record<string, unknown>): Record<string, unknown>
+  /** What Universal Logout brings in its Authorization header. */
+  revocationToken(audience: string, claims?: Record<string, unknown>, header?: Record<string, unknown>): Promise<string>
   close(): Promise<void>
 }
 
@@ -61,6 +67,7 @@ export async function startOkta(options: OktaOptions = {}): Promise<OktaStandIn>
     clientId,
     clientSecret,
     ...(options.redirectUris && { redirectUris: options.redirectUris }),
+    postLogoutRedirectUris: options.postLogoutRedirectUris ?? [],
     refreshGrant: options.refreshGrant ?? true,
     pkceRequired: options.pkceRequired ?? false,
     thinIdToken: options.thinIdToken ?? false,
@@ -116,6 +123,8 @@ export async function startOkta(options: OktaOptions = {}): Promise<OktaStandIn>
         return token(org, server, call)
       case 'userinfo':
         return userinfo(org, server, call)
+      case 'logout':
+        return signOut(org, server, call)
       default:
         return notFound
     }
@@ -154,6 +163,8 @@ export async function startOkta(options: OktaOptions = {}): Promise<OktaStandIn>
       if (!location) throw new Error(`Okta answered ${response.status}: ${await response.text()}`)
       return new URL(location).searchParams
     },
+    hook: (eventType, more) => hookOf(org, eventType, more),
+    revocationToken: (audience, claims, header) => revocationToken(org, audience, claims, header),
     close: () =>
       new Promise((resolve) => {
         server.closeAllConnections()

@@ -1,6 +1,7 @@
 /** Login, refresh, token exchange and logout with an OpenID provider, for every connector type that is one underneath. */
 import * as client from 'openid-client'
 import {
+  type Arrival,
   type BrowserConnector,
   type ConnectorContext,
   failure,
@@ -10,11 +11,15 @@ import {
 } from '../../contract.ts'
 import { type Claims, identityReader } from './claims.ts'
 import { authorizationFailure, type Call, callFailure, ownFailure } from './failures.ts'
+import { isUsableHint, logoutRequest, refusalOf } from './logout.ts'
+import { receiveLogoutToken } from './logout-token.ts'
 import { authenticationRequest, readMemo, requestedScopes } from './request.ts'
 import type { OidcSettings } from './settings.ts'
 import { foreignIdToken, redeemCode, redeemRefreshToken, type Tokens } from './tokens.ts'
 import { lazyUpstream, type Upstream } from './upstream.ts'
 import { userinfo } from './userinfo.ts'
+
+type LogoutRequest = Parameters<NonNullable<BrowserConnector['logout']>>[0]
 
 const idTokenType = 'urn:ietf:params:oauth:token-type:id_token'
 const accessTokenType = 'urn:ietf:params:oauth:token-type:access_token'
@@ -26,6 +31,9 @@ export function oidcFlow(settings: OidcSettings, context: ConnectorContext): Bro
     settings.scopes && settings.scopes.length > 0 ? settings.scopes : ['profile', 'email'],
   )
   const read = identityReader(settings, configuredScopes)
+  const keepsIdToken = context.sessions === true && settings.logout !== false
+  const kept = (tokens: Pick<Tokens, 'refreshToken' | 'idToken'>, claims: Claims): Json =>
+    connectorData(tokens, claims, keepsIdToken)
   const during = async <T>(call: Call, work: () => Promise<T>): Promise<T> => {
     try {
       return await work()
@@ -65,18 +73,20 @@ export function oidcFlow(settings: OidcSettings, context: ConnectorContext): Bro
         memo.addedOfflineAccess,
       )
       const claims = await complete(found, tokens, arrival.scopes)
-      return { ...read(claims, true), connectorData: connectorData(tokens, claims) }
+      return { ...read(claims, true), connectorData: kept(tokens, claims) }
     },
 
     async refresh(identity, scopes) {
-      const { refreshToken, sub } = readConnectorData(identity.connectorData)
+      const { refreshToken, sub, idToken } = readConnectorData(identity.connectorData)
       if (refreshToken === undefined) {
         throw failure(
           'identity_gone',
           'the upstream gave no refresh token; offline_access may be missing in its scopes',
+          { notAsked: true },
         )
       }
       const found = await upstream.get()
+      const held = idToken === undefined ? {} : { idToken }
       let given: string | undefined
       try {
         const tokens = await during('refresh', () =>
@@ -89,15 +99,15 @@ export function oidcFlow(settings: OidcSettings, context: ConnectorContext): Bro
         const current = claims
           ? await complete(found, { ...tokens, claims }, scopes)
           : await during('userinfo', () => userinfo(found, tokens.accessToken, subject))
-        const next = { refreshToken, ...tokens }
-        return { ...read(current, claims !== undefined, identity.groups), connectorData: connectorData(next, current) }
+        const next = { refreshToken, ...held, ...tokens }
+        return { ...read(current, claims !== undefined, identity.groups), connectorData: kept(next, current) }
       } catch (error) {
         const known = ownFailure(error)
         if (!known || given === undefined) throw error
         const { code, message, details } = known
         throw failure(code, message, {
           ...details,
-          connectorData: connectorData({ refreshToken: given }, { ...(sub !== undefined && { sub }) }),
+          connectorData: kept({ refreshToken: given, ...held }, { ...(sub !== undefined && { sub }) }),
         })
       }
     },
@@ -111,15 +121,19 @@ export function oidcFlow(settings: OidcSettings, context: ConnectorContext): Bro
       return read(await during('userinfo', () => userinfo(found, value, undefined)), true)
     },
 
-    async logout({ returnTo, state }) {
-      const { metadata } = await upstream.get()
-      const address = URL.parse(metadata.end_session_endpoint ?? '')
-      if (address?.protocol !== 'https:' && address?.protocol !== 'http:') return undefined
-      address.searchParams.set('post_logout_redirect_uri', returnTo.href)
-      if (settings.clientID) address.searchParams.set('client_id', settings.clientID)
-      address.searchParams.set('state', state)
-      return { via: 'redirect', url: address }
-    },
+    ...(settings.logout !== false && {
+      async logout({ identity, returnTo, state }: LogoutRequest) {
+        const { metadata } = await upstream.get()
+        const { idToken } = readConnectorData(identity.connectorData)
+        return logoutRequest(settings, metadata, { idToken, returnTo, state })
+      },
+      async finishLogout({ params }: Arrival) {
+        const refused = refusalOf(params)
+        if (refused) throw refused
+      },
+    }),
+
+    receive: (request) => receiveLogoutToken(request, settings, upstream, context),
   }
 }
 
@@ -152,16 +166,27 @@ async function redeemed<T>(
   }
 }
 
-/** What the next refresh needs. `sub` is kept apart since `userIDKey` may name another claim. */
-function connectorData({ refreshToken }: Pick<Tokens, 'refreshToken'>, { sub }: Claims): Json {
-  return { ...(refreshToken !== undefined && { refreshToken }), ...(typeof sub === 'string' && { sub }) }
+/**
+ * What the next refresh needs, and the ID token for a logout. `sub` is kept apart since `userIDKey` may name another claim.
+ */
+function connectorData(
+  { refreshToken, idToken }: Pick<Tokens, 'refreshToken' | 'idToken'>,
+  { sub }: Claims,
+  keepIdToken: boolean,
+): Json {
+  return {
+    ...(refreshToken !== undefined && { refreshToken }),
+    ...(typeof sub === 'string' && { sub }),
+    ...(keepIdToken && isUsableHint(idToken) && { idToken }),
+  }
 }
 
-function readConnectorData(data: Identity['connectorData']): { refreshToken?: string; sub?: string } {
+function readConnectorData(data: Identity['connectorData']): { refreshToken?: string; sub?: string; idToken?: string } {
   if (typeof data !== 'object' || data === null || Array.isArray(data)) return {}
-  const { refreshToken, sub } = data
+  const { refreshToken, sub, idToken } = data
   return {
     ...(typeof refreshToken === 'string' && refreshToken !== '' && { refreshToken }),
     ...(typeof sub === 'string' && { sub }),
+    ...(typeof idToken === 'string' && { idToken }),
   }
 }

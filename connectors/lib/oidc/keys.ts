@@ -11,7 +11,7 @@ import { ownFailure } from './failures.ts'
 export interface KeySet {
   /**
    * @returns the payload of a compact JWS
-   * @throws ConnectorFailure `upstream_invalid_response` when no key fits or the signature is wrong
+   * @throws ConnectorFailure `upstream_invalid_response`, or what was given for it, when no key fits or the signature is wrong
    */
   verify(jws: string, algorithms: readonly string[]): Promise<Record<string, unknown>>
 }
@@ -27,7 +27,13 @@ interface Fetched {
   imported: WeakMap<JWK, Map<string, Promise<CryptoKey | undefined>>>
 }
 
-export function keySet(address: string, fetch: typeof globalThis.fetch, now: () => Date): KeySet {
+/** @param refused makes the error of a token that is at fault itself */
+export function keySet(
+  address: string,
+  fetch: typeof globalThis.fetch,
+  now: () => Date,
+  refused: (reason: string) => Error = refusedIdToken,
+): KeySet {
   let kept: Fetched | undefined
   let running: Promise<Fetched> | undefined
   let early: number[] = []
@@ -60,16 +66,16 @@ export function keySet(address: string, fetch: typeof globalThis.fetch, now: () 
 
   return {
     async verify(jws, algorithms) {
-      const { alg, kid } = header(jws)
+      const { alg, kid } = header(jws, refused)
       if (alg === undefined || !algorithms.includes(alg)) {
         throw refused(`signed with ${alg ?? 'nothing'}, but the upstream lists ${algorithms.join(', ')}`)
       }
       const before = kept
       const first = await current()
-      const payload = await tryKeys(jws, alg, kid, first)
+      const payload = await tryKeys(jws, alg, kid, first, refused)
       if (payload) return payload
       if (first === before && mayRefetch()) {
-        const renewed = await tryKeys(jws, alg, kid, await reload())
+        const renewed = await tryKeys(jws, alg, kid, await reload(), refused)
         if (renewed) return renewed
       }
       throw refused('no key of the upstream fits its signature')
@@ -93,12 +99,18 @@ async function fetchKeys(address: string, fetch: typeof globalThis.fetch): Promi
   }
 }
 
-async function tryKeys(jws: string, alg: string, kid: string | undefined, { keys, imported }: Fetched) {
+async function tryKeys(
+  jws: string,
+  alg: string,
+  kid: string | undefined,
+  { keys, imported }: Fetched,
+  refused: (reason: string) => Error,
+) {
   for (const jwk of keys.filter((key) => fits(key, alg, kid))) {
     const key = await importOnce(jwk, alg, imported)
     if (!key) continue
     const verified = await compactVerify(jws, key, { algorithms: [alg] }).catch(() => undefined)
-    if (verified) return parse(verified.payload)
+    if (verified) return parse(verified.payload, refused)
   }
   return undefined
 }
@@ -134,7 +146,7 @@ function importOnce(jwk: JWK, alg: string, imported: Fetched['imported']): Promi
   return importing
 }
 
-function header(jws: string): { alg?: string; kid?: string } {
+function header(jws: string, refused: (reason: string) => Error): { alg?: string; kid?: string } {
   try {
     const { alg, kid } = decodeProtectedHeader(jws)
     return { ...(alg !== undefined && { alg }), ...(typeof kid === 'string' && { kid }) }
@@ -143,7 +155,7 @@ function header(jws: string): { alg?: string; kid?: string } {
   }
 }
 
-function parse(payload: Uint8Array): Record<string, unknown> {
+function parse(payload: Uint8Array, refused: (reason: string) => Error): Record<string, unknown> {
   try {
     const claims: unknown = JSON.parse(new TextDecoder().decode(payload))
     if (typeof claims === 'object' && claims !== null && !Array.isArray(claims))
@@ -154,4 +166,5 @@ function parse(payload: Uint8Array): Record<string, unknown> {
   throw refused('its payload is no JSON object')
 }
 
-const refused = (reason: string) => failure('upstream_invalid_response', `failed to verify ID Token: ${reason}`)
+const refusedIdToken = (reason: string): Error =>
+  failure('upstream_invalid_response', `failed to verify ID Token: ${reason}`)

@@ -79,6 +79,13 @@ export const sharedOptions = {
   overrideClaimMapping: flag('Prefer the claims of `claimMapping` to the standard ones.'),
   claimMapping: Type.Optional(claimMapping),
   claimModifications: Type.Optional(claimModifications),
+  logout: Type.Optional(
+    Type.Boolean({
+      description:
+        'Log out at the upstream as well when a session ends here; `<issuer>/logout/callback` must be registered there. Default: true, for okta false.',
+      'x-own': true,
+    }),
+  ),
 }
 
 const sharedSchema = Type.Object(sharedOptions)

@@ -9,6 +9,7 @@ import type { Upstream } from './upstream.ts'
 export interface Tokens {
   accessToken: string
   refreshToken?: string
+  idToken?: string
   /** Of the ID token, after every check. */
   claims?: Claims
 }
@@ -95,7 +96,8 @@ async function judged(
   return claims
 }
 
-const kept = ({ access_token, refresh_token }: client.TokenEndpointResponse): Tokens => ({
+const kept = ({ access_token, refresh_token, id_token }: client.TokenEndpointResponse): Tokens => ({
   accessToken: access_token,
+  ...(id_token !== undefined && { idToken: id_token }),
   ...(refresh_token !== undefined && { refreshToken: refresh_token }),
 })

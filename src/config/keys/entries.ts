@@ -1,7 +1,9 @@
 /** Keys of the entries of lists: clients, connectors, people; and of parts that come later. */
 import { Type } from 'typebox'
+import { clientAccess } from './access.ts'
 import { listOf, text } from './annotate.ts'
 import { clientAuthentication } from './client-auth.ts'
+import { tokenExchange } from './exchange.ts'
 import { clientProfile } from './profiles.ts'
 import { clientExpiry, clientRefresh, connectorRefresh } from './refresh.ts'
 import { claimsKeys } from './shapes.ts'
@@ -43,6 +45,8 @@ export const client = Type.Object({
   logoURL: Type.Optional(text('Picture of the client.')),
   allowedConnectors: Type.Optional(listOf('Connector ids that may be used; empty: all.')),
   ...claimsKeys,
+  ...clientAccess,
+  tokenExchange,
   mfaChain: Type.Optional(
     listOf('Authenticators that a login needs, all of them in this order; empty: none.', {
       'x-default': '`mfa.defaultMFAChain`',

@@ -3,6 +3,7 @@ import { type Static, Type } from 'typebox'
 import { text } from './annotate.ts'
 import { dynamicClients } from './dynamic-clients.ts'
 import { client, connector, password } from './entries.ts'
+import { tokenIssuer } from './exchange.ts'
 import { mfa } from './mfa.ts'
 import { frontend, grpc, logger, storage, telemetry, web } from './server.ts'
 import { sessions } from './sessions.ts'
@@ -28,6 +29,12 @@ export const configuration = Type.Object({
   connectors: Type.Optional(Type.Array(connector, { description: 'Upstreams that people log in with.' })),
   staticClients: Type.Optional(Type.Array(client, { description: 'Applications that may ask for tokens.' })),
   dynamicClients: Type.Optional(dynamicClients),
+  tokenIssuers: Type.Optional(
+    Type.Array(tokenIssuer, {
+      description: 'CI systems and workloads whose tokens clients may exchange, by rules of each client.',
+      'x-own': true,
+    }),
+  ),
   enablePasswordDB: Type.Optional(
     Type.Boolean({
       default: false,

@@ -4,6 +4,7 @@ import type { ClientOptions, OidcOptions } from '../../oidc/options.ts'
 import type { Part, Reading } from '../reading.ts'
 import { child, readable } from '../report.ts'
 import { needsNoSecret, readClientAuthentication } from './client-auth.ts'
+import { readExchangeRules } from './exchange.ts'
 import { readProfile } from './profiles.ts'
 import { readClientTokens } from './refresh.ts'
 import { readClientShapes } from './shapes.ts'
@@ -16,13 +17,14 @@ export const readClients = (
   entries: Part<'staticClients'>,
   connectorIds: string[],
   server: ServerTokens,
+  tokenIssuerIds: string[],
   reading: Reading,
 ): ClientOptions[] => {
   const { report } = reading
   const clients = new Map<string, { client: ClientOptions; pointer: string }>()
   for (const [index, entry] of entries.entries()) {
     const pointer = child('/staticClients', index)
-    const client = readClient(entry, pointer, server, reading)
+    const client = readClient(entry, pointer, server, tokenIssuerIds, reading)
     if (!client) continue
     const before = clients.get(client.id)
     if (before) {
@@ -47,6 +49,7 @@ const readClient = (
   entry: Entry,
   pointer: string,
   server: ServerTokens,
+  tokenIssuerIds: string[],
   reading: Reading,
 ): ClientOptions | undefined => {
   const { report } = reading
@@ -83,6 +86,16 @@ const readClient = (
   }
   const tokens = readClientTokens(entry, pointer, server, reading)
   const shapes = readClientShapes(entry, pointer, reading)
+  for (const [index, group] of (entry.requiredGroups ?? []).entries()) {
+    const at = child(child(pointer, 'requiredGroups'), index)
+    if (group === '' && !report.broken(at)) report.fault(at, 'is empty: nobody is in such a group')
+  }
+  const tokenExchange = readExchangeRules(
+    entry.tokenExchange ?? [],
+    child(pointer, 'tokenExchange'),
+    tokenIssuerIds,
+    reading,
+  )
   if (id === undefined) return undefined
   return {
     id,
@@ -106,6 +119,21 @@ const readClient = (
     ...readOwnGroups(entry, pointer, reading),
     ...tokens,
     ...(entry.mfaChain && { mfaChain: entry.mfaChain }),
+    ...readAccess(entry),
+    ...(tokenExchange.length > 0 && { tokenExchange }),
+  }
+}
+
+/** Who may use it. */
+const readAccess = ({
+  disabled,
+  requiredGroups = [],
+  contact,
+}: Entry): Pick<ClientOptions, 'disabled' | 'requiredGroups' | 'contact'> => {
+  return {
+    ...(disabled && { disabled }),
+    ...(requiredGroups.length > 0 && { requiredGroups }),
+    ...(contact && { contact }),
   }
 }
 

@@ -9,6 +9,7 @@ import { thumbprintOf } from '../certificates.ts'
 import { forResource, tellsAuthTime, tokenClaims, tokenIdOf } from '../claims.ts'
 import type { Clients } from '../clients.ts'
 import { clientOf, type IssuedTokens } from '../issued.ts'
+import { type PolicyContext, readable, requireJudged } from '../judge.ts'
 import type { SigningKeys } from '../keys.ts'
 import type { Lifetimes } from '../lifetimes.ts'
 import { mustProve } from '../profile.ts'
@@ -22,9 +23,12 @@ export interface TokenContext {
   issuer: string
   clients: Clients
   lifetimes: Lifetimes
+  policy: PolicyContext
 }
 
-export function accessTokenOf(provider: Provider, { keys, issued, issuer, clients, lifetimes }: TokenContext) {
+export function accessTokenOf(provider: Provider, context: TokenContext) {
+  const { keys, issued, issuer, clients, lifetimes } = context
+  const policy = { ...context.policy, clients }
   const Base = provider.AccessToken
   class AccessToken extends Base {
     declare accountId: string
@@ -47,6 +51,7 @@ export function accessTokenOf(provider: Provider, { keys, issued, issuer, client
       const state = currentState()
       const { source } = state
       if (!source) throw new Error('an access token is made without a login')
+      requireJudged()
       const client = clients.get(this.clientId!)
       const bound = this.#confirmation()
       // Whichever grant it is: nobody gets a token that anybody can use where the client asked for bound ones.
@@ -63,6 +68,7 @@ export function accessTokenOf(provider: Provider, { keys, issued, issuer, client
         acrAsked: source.wanted?.acr,
         withAuthTime: tellsAuthTime(source),
         lifetime: lifetimes.accessTokens(this.clientId),
+        notAfter: source.notAfter,
         now: Math.floor(Date.now() / 1000),
         jti: state.code && tokenIdOf(state.code, 'access'),
       })
@@ -99,6 +105,9 @@ export function accessTokenOf(provider: Provider, { keys, issued, issuer, client
       if ((!atUserinfo && value !== presentedHandle) || presented === undefined) return undefined
       const claims = await issued.read(presented)
       if (!claims) return undefined
+      // What must not be read any more can be revoked all the same.
+      if (currentContext().oidc.route === 'introspection' && !(await readable('introspection', claims, policy)))
+        return undefined
       const { sub, aud, jti, iat, exp, cnf } = claims
       const clientId = clientOf(claims)
       const token = new AccessToken({} as never)

@@ -4,6 +4,7 @@
  */
 import type { IdToken as EngineToken, Provider } from 'oidc-provider'
 import { isIdToken, tellsAuthTime, tokenClaims, tokenIdOf } from '../claims.ts'
+import { requireJudged } from '../judge.ts'
 import { currentState } from '../state.ts'
 import type { TokenContext } from './access-token.ts'
 
@@ -16,6 +17,7 @@ export function idTokenOf(provider: Provider, { keys, issuer, clients, lifetimes
       if (options.use !== 'idtoken') return super.issue(options)
       const { source, accessToken, newCode, code: spent } = currentState()
       if (!source) throw new Error('an ID token is made without a login')
+      requireJudged()
       const claims = tokenClaims({
         issuer,
         clientId: this.client.clientId,
@@ -28,6 +30,7 @@ export function idTokenOf(provider: Provider, { keys, issuer, clients, lifetimes
         acrAsked: source.wanted?.acr,
         withAuthTime: tellsAuthTime(source),
         lifetime: lifetimes.idTokens(this.client.clientId),
+        notAfter: source.notAfter,
         now: Math.floor(Date.now() / 1000),
         jti: spent && tokenIdOf(spent, 'id'),
       })

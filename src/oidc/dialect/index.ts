@@ -30,12 +30,12 @@ export interface DialectContext extends Omit<TokenContext, 'issuer' | 'lifetimes
 }
 
 export function applyDialect(provider: Provider, context: DialectContext): void {
-  const { options, clients, driver, keys, issued, hasEnded, audit, flights } = context
+  const { options, clients, driver, keys, issued, hasEnded, audit, flights, policy } = context
   const { issuer, grantTypes, responseTypes, pkce, introspectionQuery, dynamicClients } = options
   const aliases = layoutAliases(options)
   const algorithm = () => keys.algorithm
   const lifetimes = lifetimesOf(options, clients)
-  const tokens: TokenContext = { keys, issued, issuer, clients, lifetimes }
+  const tokens: TokenContext = { keys, issued, issuer, clients, policy, lifetimes }
   const models = {
     OIDCContext: contextOf(provider, { clients, grantTypes, introspectionQuery, aliases, algorithm }),
     Client: clientOf(provider, {
@@ -47,7 +47,7 @@ export function applyDialect(provider: Provider, context: DialectContext): void 
     Session: sessionOf(provider),
     Grant: grantOf(provider),
     AuthorizationCode: authorizationCodeOf(provider, { audit, tokenLifetime: longestTokenLife(options), clients }),
-    RefreshToken: refreshTokenOf(provider, { lifetimes, flights, hasEnded, audit }),
+    RefreshToken: refreshTokenOf(provider, { lifetimes, flights, hasEnded, audit, clients, policy }),
     DeviceCode: deviceCodeOf(provider, { clients, lifetime: options.lifetimes.deviceRequests, methods: pkce.methods }),
     AccessToken: accessTokenOf(provider, tokens),
     IdToken: idTokenOf(provider, tokens),

@@ -6,6 +6,7 @@
 import { type RefreshToken as EngineToken, errors, type Provider } from 'oidc-provider'
 import type { Audit } from '../../telemetry/audit.ts'
 import { revoke } from '../adapter.ts'
+import type { Clients } from '../clients.ts'
 import {
   accountOf,
   expiryOf,
@@ -21,6 +22,7 @@ import {
   tokenOf,
 } from '../family.ts'
 import type { Flight, Flights } from '../flights.ts'
+import { type PolicyContext, refusalOf } from '../judge.ts'
 import type { Lifetimes } from '../lifetimes.ts'
 import type { RefreshTokenOptions } from '../options.ts'
 import { currentContext, currentState, type GrantSource } from '../state.ts'
@@ -42,6 +44,8 @@ export interface RefreshTokenContext {
   /** Whether it ended with its session, see `SessionEnder`. */
   hasEnded(clientId: string, sid: string | undefined): Promise<boolean>
   audit: Audit
+  clients: Pick<Clients, 'load'>
+  policy: PolicyContext
 }
 
 /**
@@ -50,7 +54,8 @@ export interface RefreshTokenContext {
  */
 const grace = 10_000
 
-export function refreshTokenOf(provider: Provider, { lifetimes, flights, hasEnded, audit }: RefreshTokenContext) {
+export function refreshTokenOf(provider: Provider, context: RefreshTokenContext) {
+  const { lifetimes, flights, hasEnded, audit, clients, policy } = context
   const Base = provider.RefreshToken
 
   class RefreshToken extends Base {
@@ -119,7 +124,7 @@ export function refreshTokenOf(provider: Provider, { lifetimes, flights, hasEnde
       }
       const rules = lifetimes.refreshTokens(family.clientId)
       const standing = standingOf(family, secret, rules, came)
-      if (shown && standing.is !== 'current') return undefined
+      if (shown && (standing.is !== 'current' || !(await mayBeRead(family)))) return undefined
       if (standing.is === 'unknown') return undefined
       if (standing.is === 'spent') return refuse(id, family, standing.since, rules)
       const token = new RefreshToken(fieldsOf(id, family, rules) as never)
@@ -141,6 +146,19 @@ export function refreshTokenOf(provider: Provider, { lifetimes, flights, hasEnde
     static override async revokeByGrantId(grantId: string): Promise<void> {
       await revoke(currentState().unit, 'refresh-family', grantId)
     }
+  }
+
+  /** What must not be used any more is not shown as active; it can be revoked all the same. */
+  async function mayBeRead({ clientId, source }: Family): Promise<boolean> {
+    if (currentContext().oidc.route !== 'introspection') return true
+    const { login, sid } = source
+    const subject = {
+      client: await clients.load(clientId),
+      connectorId: login.connectorId,
+      person: login.identity,
+      sid,
+    }
+    return (await refusalOf('refresh_introspection', subject, policy)) === undefined
   }
 
   /** RFC 9700, 4.14.2: a token that was used before and comes again takes its successors with it. */
@@ -175,6 +193,12 @@ export function refreshTokenOf(provider: Provider, { lifetimes, flights, hasEnde
     }
   }
   return RefreshToken as unknown as typeof EngineToken
+}
+
+/** The refresh was refused after the upstream was asked: what it gave for the next time (rotated tokens) is not lost. */
+export function keepSource(token: FoundToken, source: GrantSource, options: RefreshTokenOptions): void {
+  const family = { ...token.family, source: kept(source) }
+  currentState().unit.replace('refresh-family', token.jti, familyRecord(family, options))
 }
 
 /** Without rotation: notes the use, and what the upstream said now. */

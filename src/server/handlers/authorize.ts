@@ -11,6 +11,7 @@ import { type AcceptedRequest, type JudgeContext, judgeAuthorization } from '../
 import { isIdToken } from '../../oidc/claims.ts'
 import { wantedLevels } from '../../oidc/claims-request.ts'
 import { paths } from '../../oidc/discovery.ts'
+import { connectorsFor, grantOf } from '../../oidc/judge.ts'
 import { redirectTo } from '../../oidc/redirects.ts'
 import type { RequestParams } from '../../oidc/state.ts'
 import { sendPage } from '../answer.ts'
@@ -34,7 +35,7 @@ export const judgeContext = ({ clients, oidc, keys, issuer }: Services): JudgeCo
 })
 
 export const authorize = (services: Services) => async (ctx: Context, next: Next) => {
-  const { connectors } = services
+  const { policy } = services
   const request = await readRequest(ctx, services)
   if (!request) return
   const { via } = request
@@ -44,7 +45,8 @@ export const authorize = (services: Services) => async (ctx: Context, next: Next
     const { error, description } = judgement
     return refuseClient(ctx, services, judgement, { error, description })
   }
-  const usable = connectors.allowed(judgement.client, judgement.grantType)
+  const { client, params } = judgement
+  const usable = connectorsFor(client, grantOf({ kind: 'authorize', params }), policy)
   const others = () => keepRequest(ctx, services, request, judgement)
   const wanted =
     (await connectorOf(ctx, request.params, usable, services, judgement.locales, others)) ??

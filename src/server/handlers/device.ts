@@ -6,6 +6,7 @@ import { messagesFor } from '../../login/messages.ts'
 import { randomState } from '../../login/random.ts'
 import type { Stash } from '../../login/stash.ts'
 import { deviceGrant, findDevice, type WaitingDevice } from '../../oidc/device.ts'
+import { connectorsFor } from '../../oidc/judge.ts'
 import { redirectTo } from '../../oidc/redirects.ts'
 import { stateOf } from '../../oidc/state.ts'
 import { sendPage } from '../answer.ts'
@@ -37,7 +38,7 @@ export const devicePage = (services: Services) => async (ctx: Context) => {
 
 /** Takes the code, and goes on to the login. */
 export const verifyCode = (services: Services) => async (ctx: Context, next: Next) => {
-  const { limits, audit, addressOf, origin, now, clients, connectors, stashes } = services
+  const { limits, audit, addressOf, origin, now, clients, policy, stashes } = services
   requireOwnForm(ctx.req, origin)
   const form = await readForm(ctx.req, 64 * 1024)
   const userCode = (form.get('user_code') ?? '').slice(0, longestCode)
@@ -52,7 +53,7 @@ export const verifyCode = (services: Services) => async (ctx: Context, next: Nex
   if (!device || !client) {
     return showForm(ctx, services, { userCode, message: messagesFor().device.wrong }, 400)
   }
-  const usable = connectors.allowed(client, deviceGrant)
+  const usable = connectorsFor(client, deviceGrant, policy)
   if (usable.length === 0) throw new PageFailure(400, 'No connectors available for this client.')
   const stash = stashFor(device, services)
   if (usable.length === 1 && !services.login.alwaysShowLoginScreen) {
@@ -92,9 +93,9 @@ export const deviceChoice = (services: Services) => async (ctx: Context) => {
 }
 
 /** Whoever is logged in has chosen for good. */
-function usableFor({ purpose, login, clientId }: Stash, { clients, connectors }: Services): ConfiguredConnector[] {
+function usableFor({ purpose, login, clientId }: Stash, { clients, policy }: Services): ConfiguredConnector[] {
   const client = clients.get(clientId)
-  if (client && purpose.kind === 'device' && !login) return connectors.allowed(client, deviceGrant)
+  if (client && purpose.kind === 'device' && !login) return connectorsFor(client, deviceGrant, policy)
   throw new PageFailure(400, 'Requested resource does not exist.', { next: 'Start again on your device.' })
 }
 

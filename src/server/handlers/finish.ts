@@ -12,6 +12,7 @@ import { decideDevice } from '../../oidc/device.ts'
 import { codeLifetime } from '../../oidc/dialect/code.ts'
 import { groupsFault } from '../../oidc/groups-claim.ts'
 import { issueAnswer } from '../../oidc/issue.ts'
+import { grantOf, noteJudged, restrictionOf } from '../../oidc/judge.ts'
 import type { ClientOptions } from '../../oidc/options.ts'
 import { useUp } from '../../oidc/pushed.ts'
 import { redirectTo } from '../../oidc/redirects.ts'
@@ -21,6 +22,7 @@ import { sendPage } from '../answer.ts'
 import { jarOf } from '../cookies.ts'
 import type { Services } from '../services.ts'
 import { type ClientError, refuseClient, returnOf, wayBack } from './client-answer.ts'
+import { refuseOutsider } from './outsider.ts'
 import { openSession } from './sso.ts'
 
 /** The person has logged in. */
@@ -50,6 +52,7 @@ export async function proceed(
   stash: KnownStash,
   { silent = false } = {},
 ): Promise<void> {
+  if (await turnedAway(ctx, services, stash, { silent })) return
   const unmet = unmetBy(services, stash)
   if (unmet) return refuseUnmet(ctx, services, stash, unmet)
   const step = await services.factors.step(clientOf(services, stash), stash.login)
@@ -132,6 +135,7 @@ function withMethods(login: Login): Login {
 export async function grant(ctx: Context, next: Next, services: Services, stash: Stash, login: Login): Promise<void> {
   requireFactors(services, stash, login)
   const { purpose, scopes, wanted, state } = stash
+  if (await turnedAway(ctx, services, { ...stash, login })) return
   const session = await openSession(ctx, services, stash, login)
   const known = { ...session, login: withMethods(session.login) }
   if (purpose.kind === 'device') return finishDevice(ctx, services, stash, known)
@@ -140,7 +144,34 @@ export async function grant(ctx: Context, next: Next, services: Services, stash:
   const { authRequests } = services.oidc.lifetimes
   const until = Math.floor(services.now().getTime() / 1000 + authRequests)
   if (purpose.pushedId !== undefined) useUp(stateOf(ctx).unit, purpose.pushedId, until)
+  if (grantOf(purpose) === 'implicit') noteJudged('implicit', stateOf(ctx))
   await issueAnswer(ctx, next, purpose.params, { ...known, scopes, wanted, seed: purpose.seed })
+}
+
+/**
+ * Whether the client was told that it is not for this person, as it is configured now.
+ * @throws PageFailure 403, a page that says so, unless nothing may be shown
+ */
+async function turnedAway(
+  ctx: Context,
+  services: Services,
+  stash: KnownStash,
+  { silent = false } = {},
+): Promise<boolean> {
+  const { clientId, login, purpose } = stash
+  const client = services.clients.get(clientId)
+  const { connectorId, identity } = login
+  const restriction = restrictionOf(grantOf(purpose), { client, connectorId, person: identity }, services.policy)
+  if (restriction === undefined) return false
+  if (silent) {
+    const description = 'The person may not use this application'
+    await refuse(ctx, services, stash, { error: 'access_denied', description })
+    return true
+  }
+  if (restriction === 'not_in_required_groups') await refuseOutsider(ctx, services, stash, login)
+  throw new PageFailure(403, 'This application may not log in like this any more.', {
+    next: 'Go back to the application and start again.',
+  })
 }
 
 /** The person, or the upstream, said no. */

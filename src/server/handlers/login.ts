@@ -4,10 +4,10 @@ import { asFailure, PageFailure } from '../../login/failures.ts'
 import { messagesFor } from '../../login/messages.ts'
 import { randomState } from '../../login/random.ts'
 import type { Stash } from '../../login/stash.ts'
-import { deviceGrant } from '../../oidc/device.ts'
+import { grantOf, restrictionOf } from '../../oidc/judge.ts'
 import { mustPush } from '../../oidc/profile.ts'
 import { redirectAllowed, redirectTo } from '../../oidc/redirects.ts'
-import { grantTypeOf, servedResponseTypes } from '../../oidc/response-types.ts'
+import { servedResponseTypes } from '../../oidc/response-types.ts'
 import { sendPage } from '../answer.ts'
 import { jarOf } from '../cookies.ts'
 import { readForm, requireOwnForm } from '../form.ts'
@@ -38,7 +38,7 @@ export async function stashOf(ctx: Context, services: Services, state: string | 
 /** What was right when the login began may have been taken away since; the browser carries it through a restart. */
 async function mayGoOn(
   { clientId, connectorId, purpose }: Stash,
-  { clients, connectors, oidc }: Services,
+  { clients, policy, oidc }: Services,
 ): Promise<boolean> {
   const client = await clients.load(clientId)
   if (!client) return false
@@ -50,8 +50,7 @@ async function mayGoOn(
     if (mustPush(client) && purpose.pushedId === undefined) return false
   }
   if (connectorId === '') return true
-  const grantType = purpose.kind === 'device' ? deviceGrant : grantTypeOf(responseType)
-  return connectors.allowed(client, grantType).some(({ id }) => id === connectorId)
+  return restrictionOf(grantOf(purpose), { client, connectorId }, policy) === undefined
 }
 
 /** `/callback` and `/callback/{connector}`, as GET. */
@@ -83,7 +82,8 @@ export const callbackForm =
 /** Seconds. */
 const postedLifetime = 120
 
-async function takePosted({ driver }: Services, handle: string): Promise<URLSearchParams> {
+/** Fields that waited for the browser to come with its cookie; once. @throws PageFailure 400 */
+export async function takePosted({ driver }: Services, handle: string): Promise<URLSearchParams> {
   const id = `posted ${handle}`
   const stored = await driver.get('login', id)
   const taken = stored && (await driver.commit([{ do: 'delete', kind: 'login', id, version: stored.version }])).ok

@@ -2,6 +2,7 @@
 import type { Context } from 'koa'
 import type { Json } from '../../lib/json.ts'
 import { PageFailure } from '../../login/failures.ts'
+import type { LoggedOutPage } from '../../login/page-shapes.ts'
 import type { Session } from '../../login/sessions.ts'
 import { paths } from '../../oidc/discovery.ts'
 import { answerAddress, formTarget, logoutRedirectAllowed, redirectTo } from '../../oidc/redirects.ts'
@@ -10,9 +11,10 @@ import { sendPage } from '../answer.ts'
 import { jarOf } from '../cookies.ts'
 import { readForm, requireOwnForm } from '../form.ts'
 import type { Services } from '../services.ts'
+import { prepareDeparture } from './logout-departure.ts'
 
 /** Where a logout leads in the end. */
-interface Ending {
+export interface Ending {
   clientId?: string
   /** A registered address of that client. */
   redirectUri?: string
@@ -36,7 +38,7 @@ export const logout = (services: Services) => async (ctx: Context) => {
   const hint = await readHint(params.id_token_hint, services)
   const ending = await readEnding(params, hint, services)
   const session = await services.sessions?.load(jarOf(ctx))
-  if (!session) return finish(ctx, services, ending, undefined)
+  if (!session) return finishLogout(ctx, services, ending)
   if (hint && fits(hint, session)) return end(ctx, services, session, ending, 'client')
   askPerson(ctx, services, session, ending)
 }
@@ -60,7 +62,7 @@ export const confirmLogout = (services: Services) => async (ctx: Context) => {
   if (!asked) throw new PageFailure(400, 'This form is not one of ours.', { next: 'Log out once more.' })
   const { sid, ...ending } = asked
   // Sent twice, or from another tab that was quicker: what was wanted is done.
-  if (!session) return finish(ctx, services, await stillRight(ending, clients), undefined)
+  if (!session) return finishLogout(ctx, services, await stillRight(ending, clients))
   if (session.id !== sid) return askPerson(ctx, services, session, await stillRight(ending, clients))
   await end(ctx, services, session, await stillRight(ending, clients), 'person')
 }
@@ -115,7 +117,7 @@ async function readEnding(
 }
 
 /** What was registered when the person was asked may have been taken away since. */
-async function stillRight(ending: Ending, clients: Services['clients']): Promise<Ending> {
+export async function stillRight(ending: Ending, clients: Services['clients']): Promise<Ending> {
   const client = await clients.load(ending.clientId ?? '')
   const { redirectUri, state: _, ...rest } = ending
   return redirectUri === undefined || (client && logoutRedirectAllowed(client, redirectUri)) ? ending : rest
@@ -149,23 +151,39 @@ async function end(
   ending: Ending,
   by: 'client' | 'person',
 ): Promise<void> {
+  const depart = await prepareDeparture(services, session)
   await services.ender.end(session, by)
   services.sessions?.forget(jarOf(ctx))
-  finish(ctx, services, ending, session)
+  const frames = framesOf(session, services)
+  const upstream = await depart(ctx, ending)
+  if (upstream === undefined) return finishLogout(ctx, services, ending, { wasLoggedIn: true, frames })
+  // A redirect that answers our form may lead only where the form's page allowed, which did not know the upstream yet.
+  if (by === 'client' && frames.length === 0) return void redirectTo(ctx, upstream)
+  const { connectorId } = session.login
+  const connectorName = services.connectors.get(connectorId)?.name ?? connectorId
+  sendLoggedOut(ctx, services, ending, { wasLoggedIn: true, frames, goOn: { href: upstream, connectorName } })
 }
 
+const named = (clientName: string | undefined) => (clientName === undefined ? {} : { clientName })
+
 /** Nobody is logged in any more: back to the client, or a page that says so. */
-function finish(ctx: Context, services: Services, ending: Ending, ended: Session | undefined): void {
-  const { pages, clients } = services
-  const { redirectUri, state, locales, clientId } = ending
-  const frames = ended ? framesOf(ended, services) : []
+export function finishLogout(
+  ctx: Context,
+  services: Services,
+  ending: Ending,
+  ended: { wasLoggedIn: boolean; frames: string[] } = { wasLoggedIn: false, frames: [] },
+): void {
+  const { redirectUri, state, clientId } = ending
   const href = redirectUri === undefined ? undefined : answerAddress(redirectUri, { state })
-  if (href !== undefined && frames.length === 0) return void redirectTo(ctx, href)
-  const clientName = clients.get(clientId ?? '')?.name
-  const goOn = href === undefined ? undefined : { href, ...(clientName !== undefined && { clientName }) }
-  const page = { wasLoggedIn: ended !== undefined, frames, ...(goOn && { goOn }) }
+  if (href !== undefined && ended.frames.length === 0) return void redirectTo(ctx, href)
+  const goOn = href === undefined ? undefined : { href, ...named(services.clients.get(clientId ?? '')?.name) }
+  sendLoggedOut(ctx, services, ending, { ...ended, ...(goOn && { goOn }) })
+}
+
+function sendLoggedOut(ctx: Context, { pages }: Services, { locales }: Ending, page: LoggedOutPage): void {
+  const { goOn, frames } = page
   // For browsers without scripts; those with them leave as soon as the frames are there.
-  if (href !== undefined) ctx.set('Refresh', `${longestFrameLoad}; url=${href}`)
+  if (goOn) ctx.set('Refresh', `${frames.length > 0 ? longestFrameLoad : 0}; url=${goOn.href}`)
   sendPage(ctx, pages.loggedOut(page, locales), { frames: [...new Set(frames.map((each) => new URL(each).origin))] })
 }
 

@@ -1,6 +1,7 @@
 /** Endpoints for programs that the engine does not serve here: userinfo and health. */
 import type { Context, Next } from 'koa'
 import { thumbprintOf } from '../../oidc/certificates.ts'
+import { readable } from '../../oidc/judge.ts'
 import { stateOf } from '../../oidc/state.ts'
 import type { Services } from '../services.ts'
 
@@ -9,7 +10,7 @@ import type { Services } from '../services.ts'
  * but the list of revoked ones. Only the Authorization header counts (RFC 6750, 2.1).
  */
 export const userinfo = (services: Services) => async (ctx: Context, next: Next) => {
-  const { issued } = services
+  const { issued, policy, clients } = services
   const [, scheme, token] = /^(bearer|dpop) +([\w.~+/-]+=*)$/i.exec(ctx.get('Authorization')) ?? []
   ctx.set('Cache-Control', 'no-store')
   if (scheme?.toLowerCase() === 'dpop' || ctx.get('DPoP') !== '') return proven(ctx, next, services, token)
@@ -20,7 +21,7 @@ export const userinfo = (services: Services) => async (ctx: Context, next: Next)
     return
   }
   const claims = await issued.read(token)
-  if (!claims) {
+  if (!claims || !(await readable('userinfo', claims, { ...policy, clients }))) {
     ctx.status = 401
     ctx.set('WWW-Authenticate', 'Bearer error="invalid_token", error_description="unknown, expired or revoked"')
     ctx.body = { error: 'invalid_token', error_description: 'The token is unknown, has expired or was revoked.' }
@@ -38,9 +39,18 @@ export const userinfo = (services: Services) => async (ctx: Context, next: Next)
 }
 
 /** The engine looks at the proof (RFC 9449, 7.1), and sees that none comes twice. */
-async function proven(ctx: Context, next: Next, { issued }: Services, token: string | undefined): Promise<void> {
+async function proven(ctx: Context, next: Next, services: Services, token: string | undefined): Promise<void> {
+  const { issued, policy, clients } = services
   await next()
-  if (ctx.status === 200) ctx.body = token === undefined ? undefined : await issued.read(token)
+  if (ctx.status !== 200) return
+  const claims = token === undefined ? undefined : await issued.read(token)
+  if (claims && (await readable('userinfo', claims, { ...policy, clients }))) {
+    ctx.body = claims
+    return
+  }
+  ctx.status = 401
+  ctx.set('WWW-Authenticate', 'DPoP error="invalid_token", error_description="unknown, expired or revoked"')
+  ctx.body = { error: 'invalid_token', error_description: 'The token is unknown, has expired or was revoked.' }
 }
 
 /** A token that is bound to a certificate is good only with it (RFC 8705, 3). */

@@ -30,7 +30,7 @@ export async function sessionFor(
   const opened = await connector.open()
   const usable = maySignOn(session, request, {
     connectorId: connector.id,
-    wanted: askedOf(opened, coveredScopes(request.scopes, request.wanted), true),
+    wanted: askedOf(opened, coveredScopes(request.scopes, request.wanted), true, request.client),
     clients,
     shareByDefault: sessions.options.shareByDefault,
     now: Math.floor(now().getTime() / 1000),
@@ -85,7 +85,7 @@ export async function openSession(
   const { unit } = stateOf(ctx)
   const { absoluteLifetime, rememberByDefault } = sessions.options
   const connector = await connectors.get(stash.connectorId)!.open()
-  const asked = askedOf(connector, coveredScopes(scopes, stash.wanted), true)
+  const asked = askedOf(connector, coveredScopes(scopes, stash.wanted), true, services.clients.get(clientId))
   // As long as anything can ask for it: the session, and any refresh token that is given at its end.
   const kept = asked.offlineAccess ? longestRefreshLife(oidc) : 0
   const time = Math.floor(now().getTime() / 1000)
