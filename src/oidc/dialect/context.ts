@@ -7,6 +7,7 @@
  */
 import { createHash } from 'node:crypto'
 import { type OIDCContext as EngineContext, errors, type Provider } from 'oidc-provider'
+import { exchangeGrant } from '../policy.ts'
 import { stateOf } from '../state.ts'
 
 type Fields = Record<string, unknown>
@@ -125,7 +126,9 @@ function present(ctx: CredentialContext, route: string, fields: Fields): Fields 
 function known(fields: Fields, clients: CredentialClients): Fields {
   const { resource, ...rest } = fields
   const { resources = [] } = (typeof fields.client_id === 'string' && clients.get(fields.client_id)) || {}
-  return resource === undefined || resources.length > 0 ? fields : rest
+  // Token exchange says itself that it knows none: such a token would be for somebody else than its client believes.
+  const kept = resources.length > 0 || fields.grant_type === exchangeGrant
+  return resource === undefined || kept ? fields : rest
 }
 
 /** Brings what the client sent into the one form that the engine compares: id and hash of the secret, in the fields. */
