@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import type { ConnectorType } from '../../connectors/contract.ts'
 import { compileSchema } from '../lib/schema.ts'
+import { isFapi } from '../oidc/profile.ts'
 import type { StorageType } from '../storage/contract.ts'
 import { type Environment, readSwitch, SWITCHES, type Switch } from './environment.ts'
 import { configuration } from './keys/index.ts'
@@ -20,6 +21,7 @@ import { checkGrpc, type Flags, readTelemetry, readWeb } from './rules/listeners
 import { readLogger } from './rules/logging.ts'
 import { readMfa } from './rules/mfa.ts'
 import { readPasswords } from './rules/passwords.ts'
+import { checkFapiServer } from './rules/profiles.ts'
 import { readSessions } from './rules/sessions.ts'
 import { readLayout } from './rules/shapes.ts'
 import { checkClientAlgorithms, readSigner } from './rules/signer.ts'
@@ -172,7 +174,10 @@ const settle = async (understood: Understood, options: LoadOptions, reading: Rea
     connectors.map(({ id }) => id),
     reading,
   )
+  const signer = await readSigner(understood.signer, expiry, reading)
   checkClientAlgorithms(understood.staticClients ?? [], understood.signer, reading)
+  if (web.tls && clients.some(isFapi)) web.tls.recommendedOnly = true
+  checkFapiServer(understood.staticClients ?? [], signer, reading)
   const frontend = await readFrontend(understood.frontend ?? {}, reading)
   const around = {
     issuer,
@@ -201,9 +206,10 @@ const settle = async (understood: Understood, options: LoadOptions, reading: Rea
         reading,
       ),
       ...readPkce(understood.oauth2 ?? {}, reading),
+      ...(understood.oauth2?.dpop?.requireNonce && { dpop: { requireNonce: true } }),
       ...tokens,
       ...(sessions && { sessions: true }),
-      signer: await readSigner(understood.signer, expiry, reading),
+      signer,
     },
     login: {
       connectors,

@@ -36,6 +36,10 @@ export interface LimitOptions {
   /** Documents of clients that somebody makes this server fetch. */
   clientDocumentPerAddress: Limit
   clientDocumentTotal: Limit
+  /** Requests that are pushed in the name of public clients. */
+  pushedPerAddress: Limit
+  /** From everywhere: with a minute of life it bounds how many wait at once. */
+  pushedTotal: Limit
   /** What upstreams send by themselves; each costs a check of a signature at most. */
   upstreamMessagePerAddress: Limit
   /**
@@ -57,6 +61,8 @@ const defaults: LimitOptions = {
   registrationTotal: { tries: 300, seconds: 600 },
   clientDocumentPerAddress: { tries: 30, seconds: 60 },
   clientDocumentTotal: { tries: 600, seconds: 60 },
+  pushedPerAddress: { tries: 60, seconds: 60 },
+  pushedTotal: { tries: 3000, seconds: 60 },
   upstreamMessagePerAddress: { tries: 600, seconds: 60 },
   counters: 100_000,
 }
@@ -103,6 +109,8 @@ export interface Limits {
   registration(address: Attempt['address']): Promise<Refusal | undefined>
   /** Asked before a document is fetched whose address somebody sent. */
   clientDocument(address: Attempt['address']): Promise<Refusal | undefined>
+  /** Asked before a request that was pushed in the name of a public client is kept (RFC 9126). */
+  pushed(address: Attempt['address']): Promise<Refusal | undefined>
   /** Asked before a message of an upstream, which anybody may send, is judged. */
   upstreamMessage(address: Attempt['address']): Promise<Refusal | undefined>
 }
@@ -117,6 +125,8 @@ export function openLimits(options: Partial<LimitOptions> = {}): Limits {
   const deviceAddresses = open(limits.deviceStartPerAddress)
   const upstreamMessages = open(limits.upstreamMessagePerAddress)
   const deviceStarts = open(limits.deviceStartTotal)
+  const pushedAddresses = open(limits.pushedPerAddress)
+  const pushed = open(limits.pushedTotal)
 
   const registrationAddresses = open(limits.registrationPerAddress)
   const registrations = open(limits.registrationTotal)
@@ -167,6 +177,9 @@ export function openLimits(options: Partial<LimitOptions> = {}): Limits {
       return (await byAddress(documentAddresses, address)) ?? take(documents, 'everybody', 'total')
     },
 
+    async pushed(address) {
+      return (await byAddress(pushedAddresses, address)) ?? take(pushed, 'everybody', 'total')
+    },
     upstreamMessage: (address) => byAddress(upstreamMessages, address),
   }
 }

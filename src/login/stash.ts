@@ -13,9 +13,23 @@ import type { WantedClaims } from './wanted-claims.ts'
 /** What the login is for. */
 export type Purpose =
   /** An authorization request that was judged good; `seed` is what its code is made from. */
-  | { kind: 'authorize'; params: Record<string, string>; seed: string; askApproval: boolean }
+  | {
+      kind: 'authorize'
+      params: Record<string, string>
+      seed: string
+      askApproval: boolean
+      /** Where the pushed request lies that is used up when the code is issued. */
+      pushedId?: string
+    }
   /** A device that waits; `id` names its request in the store. */
   | { kind: 'device'; id: string }
+
+/** An authorization request that did not stand in the address, while the person chooses how to log in. */
+export interface ParkedRequest {
+  params: Record<string, string | string[] | undefined>
+  via?: 'pushed' | 'object'
+  pushedId?: string
+}
 
 export interface Stash {
   /** Goes round in clear, 256 bits; names the cookie. */
@@ -37,6 +51,7 @@ export interface Stash {
   sessionId?: string
   /** The person wants to stay logged in when the browser is closed. */
   remember?: boolean
+  parked?: ParkedRequest
   /** Leads back to the choice of connectors. */
   backUrl?: string
   /** The name that the password form begins with (`login_hint`). */

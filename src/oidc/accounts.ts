@@ -21,6 +21,7 @@ export const refusals = [
   'introspection.error',
   'revocation.error',
   'device_authorization.error',
+  'pushed_authorization_request.error',
 ] as const
 
 /** Logs why, and tells the client more than the engine does: which check failed, though nothing of what was checked. */

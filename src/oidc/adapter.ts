@@ -8,6 +8,7 @@ import type { Json } from '../lib/json.ts'
 import type { NewRecord } from '../storage/contract.ts'
 import type { Unit } from '../storage/unit.ts'
 import { registrationTokens } from './dynamic/registered.ts'
+import { pushedKind, wasUsed } from './pushed.ts'
 import { currentState } from './state.ts'
 
 /** How a value that only its holder may know is found again. */
@@ -21,7 +22,13 @@ type Payload = Record<string, Json>
 const adapters: Readonly<Record<string, () => Adapter>> = {
   AuthorizationCode: codes,
   RegistrationAccessToken: () => ({ ...nothing('RegistrationAccessToken'), ...registrationTokens() }),
+  PushedAuthorizationRequest: pushedRequests,
+  // Where the engine would wait for a person we go on by ourselves, see resolve.ts.
+  Interaction: () => ({ ...nothing('Interaction'), upsert: async () => {} }),
 }
+
+/** Seconds that a code is remembered at least, so that a login which is finished twice gives no second one. */
+const rememberedFor = 600
 
 /** For the engine's `adapter` option. */
 export const adapterOf = (name: string): Adapter => adapters[name]?.() ?? nothing(name)
@@ -32,7 +39,7 @@ function codes(): Adapter {
     async upsert(id, payload, expiresIn) {
       const { jti: _, ...body } = payload as Payload
       const record: NewRecord = {
-        expiresAt: now() + expiresIn!,
+        expiresAt: now() + Math.max(expiresIn!, rememberedFor),
         index: { grant: String(payload.grantId) },
         body,
       }
@@ -54,6 +61,22 @@ function codes(): Adapter {
       unit.replace('code', idOf(id), { ...stored, body })
     },
     revokeByGrantId: (grantId) => revoke(currentState().unit, 'code', grantId),
+  }
+}
+
+function pushedRequests(): Adapter {
+  return {
+    ...nothing('PushedAuthorizationRequest'),
+    async upsert(id, payload, expiresIn) {
+      const { jti: _, ...body } = payload as Payload
+      currentState().unit.create(pushedKind, idOf(id), { expiresAt: now() + expiresIn!, index: {}, body })
+    },
+    async find(id) {
+      const { unit } = currentState()
+      const stored = await unit.get(pushedKind, idOf(id))
+      if (!stored || (await wasUsed(unit, idOf(id)))) return undefined
+      return { ...(stored.body as Payload), jti: id } as AdapterPayload
+    },
   }
 }
 

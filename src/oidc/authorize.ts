@@ -2,12 +2,15 @@
  * Judges an authorization request before the engine sees it (OpenID Connect Core, 3.1.2.2), in Dex's order. What passes is
  * handed on in the engine's own terms, with nothing in it that was not looked at.
  */
-import { hash } from 'node:crypto'
 import { messagesFor } from '../login/messages.ts'
 import type { WantedClaims } from '../login/wanted-claims.ts'
+import { challenge } from './challenge.ts'
 import { ClaimsFault, readClaims } from './claims-request.ts'
 import type { Clients } from './clients.ts'
+import { type Mode, modeOf } from './modes.ts'
 import type { ClientOptions, OidcOptions } from './options.ts'
+import { isFapi } from './profile.ts'
+import { profileFault, resourceFault } from './profile-faults.ts'
 import { outOfBand, redirectAllowed } from './redirects.ts'
 import { wishesOfObject } from './refused-object.ts'
 import {
@@ -21,18 +24,6 @@ import {
 import { scopeFaults, splitScopes } from './scopes.ts'
 
 export type AuthorizationParams = Record<string, string>
-
-/**
- * Response modes under names of our own: the engine would write addresses anew, which clients compare as text, and make
- * pages with inline code.
- */
-export const modes = {
-  query: 'query_as_written',
-  fragment: 'fragment_as_written',
-  formPost: 'form_post_page',
-  outOfBand: 'out_of_band_page',
-} as const
-export type Mode = (typeof modes)[keyof typeof modes]
 
 export interface AcceptedRequest {
   client: ClientOptions
@@ -63,6 +54,7 @@ export type Prompt = 'none' | 'login' | 'consent' | 'select_account'
 
 /** How an error reaches the client. */
 export interface ErrorReturn {
+  clientId: string
   redirectUri: string
   mode: Mode
   state: string | undefined
@@ -81,6 +73,8 @@ export interface JudgeContext {
   responseTypes: OidcOptions['responseTypes']
   /** `sub` of a token of ours that may serve as `id_token_hint`; it may have expired. */
   hintedSubject(token: string): Promise<string | undefined>
+  /** How the request came, if not in its address: pushed, or as a signed object that the engine has opened. */
+  via?: 'pushed' | 'object'
 }
 
 const askDeveloper = 'Whoever looks after the application has to correct this; tell them what this page says.'
@@ -90,7 +84,9 @@ export async function judgeAuthorization(
   sources: Record<string, string | string[] | undefined>,
   context: JudgeContext,
 ): Promise<Judgement> {
-  const repeated = Object.keys(sources).filter((name) => Array.isArray(sources[name]))
+  // Resources may be several (RFC 8707, 2).
+  const repeated = Object.keys(sources).filter((name) => name !== 'resource' && Array.isArray(sources[name]))
+  const resources = [sources.resource ?? []].flat().filter((resource) => resource !== '')
   const params = Object.fromEntries(
     Object.entries(sources).flatMap(([name, value]) => {
       const first = Array.isArray(value) ? value[0] : value
@@ -115,24 +111,27 @@ export async function judgeAuthorization(
   const told = { ...wishesOfObject(params.request), ...params }
   const { response_mode: _, ...others } = told
   const returnTo = {
+    clientId: client.id,
     redirectUri,
     mode: modeOf(repeated.includes('response_mode') ? others : told, redirectUri),
     state: repeated.includes('state') ? undefined : told.state,
   }
   const refused = ([error, description]: Fault): Judgement => ({ accepted: false, ...returnTo, error, description })
-  const fault = repeated.length > 0 ? dupes(repeated) : faultOf(params, client, context)
+  const fault =
+    repeated.length > 0 ? dupes(repeated) : (faultOf(params, client, context) ?? resourceFault(resources, client))
   if (fault) return refused(fault)
   const { id_token_hint: hint } = params
   const hintedSubject = hint === undefined ? undefined : await context.hintedSubject(hint)
   if (hint !== undefined && hintedSubject === undefined) return refused(['invalid_request', 'Invalid id_token_hint.'])
-  return accept(params, client, returnTo, hintedSubject)
+  return accept(params, client, returnTo, resources, hintedSubject)
 }
 
-type Fault = [error: string, description: string]
+/** Told to the client (RFC 6749, 4.1.2.1). */
+export type Fault = [error: string, description: string]
 
 const page = (message: string): Judgement => ({ accepted: false, status: 400, message, next: askDeveloper })
 const dupes = (names: string[]): Fault => ['invalid_request', `${names.join(', ')} must not be sent twice`]
-const clip = (text: string): string => (text.length > 100 ? `${text.slice(0, 100)}…` : text)
+export const clip = (text: string): string => (text.length > 100 ? `${text.slice(0, 100)}…` : text)
 
 function unregistered(client: ClientOptions, redirectUri: string): string {
   if (redirectUri === '') return `Unregistered redirect_uri: the application "${client.name}" sent none.`
@@ -148,6 +147,7 @@ function faultOf(params: AuthorizationParams, client: ClientOptions, context: Ju
   if (params.request !== undefined) return ['request_not_supported', 'request objects are not supported']
   if (params.request_uri !== undefined) return ['request_uri_not_supported', 'request_uri is not supported']
   return (
+    profileFault(params, client, context.via) ??
     challengeFault(params, client, context.pkce) ??
     scopeFault(params, client, context) ??
     responseTypeFault(params, client, context) ??
@@ -183,7 +183,7 @@ function challengeFault(
 }
 
 const needsChallenge = (client: ClientOptions, { enforce }: JudgeContext['pkce']): boolean =>
-  client.pkce === undefined ? client.public || enforce : client.pkce === 'required'
+  isFapi(client) || (client.pkce === undefined ? client.public || enforce : client.pkce === 'required')
 
 function scopeFault(params: AuthorizationParams, client: ClientOptions, { clients }: JudgeContext): Fault | undefined {
   const scopes = splitScopes(params.scope)
@@ -244,24 +244,16 @@ function claimsFault({ claims, acr_values: levels }: AuthorizationParams): Fault
   }
 }
 
-/**
- * A mode that is not known is passed over, as in Dex. What brings tokens, or would, is answered in the fragment, errors as
- * well (OAuth 2.0 Multiple Response Types, 5).
- */
-function modeOf({ response_mode: mode, response_type: type = '' }: AuthorizationParams, redirectUri: string): Mode {
-  if (redirectUri === outOfBand) return modes.outOfBand
-  if (mode === 'form_post') return modes.formPost
-  return mode === 'fragment' || bringsTokens(spelledOut(type)) ? modes.fragment : modes.query
-}
-
 function accept(
   params: AuthorizationParams,
   client: ClientOptions,
   returnTo: ErrorReturn,
+  resources: readonly string[],
   hintedSubject: string | undefined,
 ): Judgement {
   const { redirectUri, mode } = returnTo
-  const { state, nonce, max_age: maxAge, response_type: asked = '' } = params
+  const { state, nonce, max_age: maxAge, response_type: asked = '', dpop_jkt } = params
+  const { resources: allowed = [] } = client
   const responseType = spelledOut(asked)
   const prompts = new Set(promptsOf(params) as Prompt[])
   const wanted = readClaims(params.claims, params.acr_values)
@@ -287,6 +279,9 @@ function accept(
       ...(state !== undefined && { state }),
       ...(nonce !== undefined && { nonce }),
       ...challenge(params),
+      ...(dpop_jkt !== undefined && { dpop_jkt }),
+      // Addresses have no blanks.
+      ...(allowed.length > 0 && resources.length > 0 && { resource: [...new Set(resources)].join(' ') }),
     },
   }
 }
@@ -296,12 +291,3 @@ const localesOf = ({ ui_locales: tags = '' }: AuthorizationParams): string[] =>
     .split(' ')
     .filter((tag) => tag !== '')
     .slice(0, 10)
-
-/** The engine knows S256 only: a plain challenge is the verifier itself, so its S256 challenge can be computed. */
-function challenge({ code_challenge: value, code_challenge_method: method }: AuthorizationParams): AuthorizationParams {
-  if (value === undefined) return {}
-  return {
-    code_challenge: method === 'S256' ? value : hash('sha256', value, 'base64url'),
-    code_challenge_method: 'S256',
-  }
-}

@@ -130,3 +130,29 @@ function audience({ scopes, clientId, clients }: ClaimsRequest): { aud: string |
   if (!named.includes(clientId)) named.push(clientId)
   return named.length === 1 ? { aud: named[0]! } : { aud: named, azp: clientId }
 }
+
+/**
+ * Claims of an access token for a resource (RFC 9068, 2.2): they say for whom it is and whose, and cannot be taken for those
+ * of an ID token.
+ */
+export function forResource(
+  claims: TokenClaims,
+  audience: readonly string[],
+  clientId: string,
+  scopes: ReadonlySet<string>,
+): TokenClaims {
+  const { nonce: _nonce, azp: _azp, ...rest } = claims
+  return {
+    ...rest,
+    aud: audience.length === 1 ? audience[0] : audience,
+    client_id: clientId,
+    ...(scopes.size > 0 && { scope: [...scopes].join(' ') }),
+  }
+}
+
+/** Whether a token of ours may stand for an earlier login (`id_token_hint`): not one for a resource, not a signed answer. */
+export const isIdToken = (
+  claims: Record<string, unknown> | undefined,
+  issuer: string,
+): claims is Record<string, unknown> & { sub: string } =>
+  claims?.iss === issuer && typeof claims.sub === 'string' && claims.client_id === undefined

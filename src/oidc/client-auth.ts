@@ -2,6 +2,7 @@
 import { type ClientAuthMethod, type Configuration, errors, type KoaContextWithOIDC } from 'oidc-provider'
 import { subjectMatches } from './certificates.ts'
 import type { CertificateSubject, ClientOptions, OidcOptions } from './options.ts'
+import { fapiAlgorithms } from './profile.ts'
 import { stateOf } from './state.ts'
 
 type Method = NonNullable<ClientOptions['authentication']>['method']
@@ -56,7 +57,18 @@ export function authenticationSettings(options: AuthenticationOptions) {
     } as NonNullable<Configuration['enabledJWA']>,
     // FAPI 2.0 Security Profile, 5.3.2.1: clocks of clients may be ahead.
     clockTolerance: 10,
-    assertJwtClientAuthClaimsAndHeader: async (_ctx: unknown, claims: Record<string, unknown>) => {
+    assertJwtClientAuthClaimsAndHeader: async (
+      { oidc }: KoaContextWithOIDC,
+      claims: Record<string, unknown>,
+      { alg }: Record<string, unknown>,
+    ) => {
+      if (oidc.isFapi('2.0')) {
+        // FAPI 2.0 Security Profile, 5.3.2.1 and 5.4.1.
+        if (claims.aud !== oidc.issuer)
+          throw new errors.InvalidClientAuth('aud must be the issuer, and nothing beside it')
+        if (!fapiAlgorithms.has(alg))
+          throw new errors.InvalidClientAuth(`alg must be ${[...fapiAlgorithms].join(', ')}`)
+      }
       if (Number(claims.exp) > Date.now() / 1000 + longestAssertion) {
         throw new errors.InvalidClientAuth(`exp must be within ${longestAssertion / 60} minutes`)
       }

@@ -19,6 +19,8 @@ export interface DeviceRequest {
   /** Milliseconds since the epoch. */
   polledAt?: number
   challenge?: { value: string; method: 'S256' | 'plain' } | undefined
+  /** Resources that were asked for (RFC 8707). */
+  resource?: string | string[] | undefined
 }
 
 /** What a person decided. */
@@ -29,7 +31,13 @@ export interface DeviceGrant {
   source?: GrantSource
   error?: 'access_denied'
   /** Fields of the engine's own record. */
-  engine: { accountId?: string; grantId?: string; scope?: string; authTime?: number }
+  engine: {
+    accountId?: string
+    grantId?: string
+    scope?: string
+    authTime?: number
+    resource?: string | string[] | undefined
+  }
 }
 
 export interface WaitingDevice {
@@ -62,7 +70,7 @@ export async function decideDevice(
 ): Promise<boolean> {
   const stored = await unit.get('device-request', id)
   if (!stored) return false
-  const { clientId, scopes, exp, challenge } = stored.body as unknown as DeviceRequest
+  const { clientId, scopes, exp, challenge, resource } = stored.body as unknown as DeviceRequest
   if (exp <= now.getTime() / 1000) return false
   const { login, sid } = decision ?? {}
   const grant: DeviceGrant = login
@@ -76,6 +84,7 @@ export async function decideDevice(
           grantId: randomBytes(16).toString('base64url'),
           scope: scopes.join(' '),
           authTime: login.authTime,
+          resource,
         },
       }
     : { clientId, exp, error: 'access_denied', engine: {} }

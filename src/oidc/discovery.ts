@@ -1,6 +1,7 @@
 /** The discovery document (OpenID Connect Discovery 1.0, 4), with Dex's members in Dex's order. */
 import { authenticationMembers } from './client-auth.ts'
 import type { OidcOptions } from './options.ts'
+import { profileMembers, signedModes } from './profile-members.ts'
 import { servedResponseTypes, spelledOut } from './response-types.ts'
 import { listedScopes } from './scopes.ts'
 
@@ -8,6 +9,7 @@ import { listedScopes } from './scopes.ts'
 export const paths = {
   authorization: '/auth',
   token: '/token',
+  pushed: '/par',
   keys: '/keys',
   userinfo: '/userinfo',
   deviceAuthorization: '/device/code',
@@ -25,6 +27,7 @@ export type Layout = 'dex' | 'okta'
 const oktaNames = {
   authorization: 'authorize',
   token: 'token',
+  pushed: 'par',
   keys: 'keys',
   userinfo: 'userinfo',
   deviceAuthorization: 'device/authorize',
@@ -51,6 +54,7 @@ export function layoutAliases({ issuer, layout }: Pick<OidcOptions, 'issuer' | '
 /** Where a client may have to show its certificate. */
 const certificateEndpoints = {
   token_endpoint: paths.token,
+  pushed_authorization_request_endpoint: paths.pushed,
   userinfo_endpoint: paths.userinfo,
   device_authorization_endpoint: paths.deviceAuthorization,
   introspection_endpoint: paths.introspection,
@@ -81,11 +85,12 @@ export function discoveryDocument(options: OidcOptions, algorithms: readonly str
     ...(dynamicClients?.registration && { registration_endpoint: `${base}${paths.registration}` }),
     grant_types_supported: grantTypes.toSorted(),
     response_types_supported: listedResponseTypes(responseTypes),
-    response_modes_supported: ['query', 'fragment', 'form_post'],
+    response_modes_supported: ['query', 'fragment', 'form_post', ...signedModes],
     subject_types_supported: ['public'],
     id_token_signing_alg_values_supported: algorithms,
     // Only clients that do not stand in the file can ask for it.
     ...(dynamicClients && { userinfo_signing_alg_values_supported: algorithms.slice(0, 1) }),
+    authorization_signing_alg_values_supported: algorithms,
     code_challenge_methods_supported: pkce.methods,
     scopes_supported: listedScopes,
     ...(dynamicClients?.documents && { client_id_metadata_document_supported: true }),
@@ -110,7 +115,7 @@ export function discoveryDocument(options: OidcOptions, algorithms: readonly str
       'auth_time',
     ],
     claims_parameter_supported: true,
-    request_parameter_supported: false,
+    ...profileMembers(options, at(paths.pushed)),
     request_uri_parameter_supported: false,
     authorization_response_iss_parameter_supported: true,
   }

@@ -17,6 +17,8 @@ export interface Family {
   accountId: string
   grantId: string
   source: GrantSource
+  /** What the token is bound to and may be used for, in the engine's words. */
+  engine?: { jkt?: string; 'x5t#S256'?: string; resource?: string | string[] }
   /** Hash of the secret that is good now. */
   current: string
   /** Hashes of former secrets, the newest first. */

@@ -38,8 +38,8 @@ export function introspectionAnswer(
     aud: aud ?? client_id,
     iss,
     ...(scope !== undefined && { scope }),
-    ...(claims.cnf !== undefined && { cnf: claims.cnf }),
-    token_type: 'Bearer',
+    ...(body.cnf !== undefined && { cnf: body.cnf }),
+    token_type: (AccessToken as { jkt?: string } | undefined)?.jkt === undefined ? 'Bearer' : 'DPoP',
     token_use: RefreshToken ? 'refresh_token' : 'access_token',
     ext,
   }

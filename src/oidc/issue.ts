@@ -37,6 +37,9 @@ export async function issueAnswer(
     }
   }
   ctx.method = 'GET'
-  ctx.url = `${paths.authorization}?${new URLSearchParams(params)}`
+  const { resource, ...single } = params
+  const query = new URLSearchParams(single)
+  for (const each of resource?.split(' ') ?? []) query.append('resource', each)
+  ctx.url = `${paths.authorization}?${query}`
   await next()
 }

@@ -78,6 +78,18 @@ export interface ClientOptions {
   backchannelLogoutURI?: string
   /** A page of the client that browsers load in a frame at a logout. */
   frontchannelLogoutURI?: string
+  /** All that the FAPI 2.0 Security Profile asks of a client. */
+  profile?: 'fapi2'
+  /** RFC 9126, 6. */
+  requirePushedAuthorizationRequests?: boolean
+  /** RFC 9101, 10.5. */
+  requireSignedRequestObject?: boolean
+  /** Access tokens are bound to a key of the client (RFC 9449); absent: where it sends a proof. */
+  dpop?: 'required'
+  /** Access tokens of RFC 9068, for this audience, in the place of Dex's. */
+  accessToken?: { audience: string }
+  /** Resources that tokens may be asked for (RFC 8707), compared as text; empty: the parameter is passed over. */
+  resources?: string[]
   /** Of a request that names none. */
   defaultScopes?: string[]
   /** Claim `groups` of somebody without any; absent: `omit`. */
@@ -144,6 +156,8 @@ export interface OidcOptions {
   refreshTokens: RefreshTokenOptions
   /** Whether there are single sign-on sessions, which clients can be told the end of. */
   sessions?: boolean
+  /** Whether a proof of possession needs a nonce of ours (RFC 9449, 8). */
+  dpop?: { requireNonce: boolean }
   signer: SignerOptions
 }
 

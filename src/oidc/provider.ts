@@ -1,12 +1,7 @@
 /** The engine, configured: oidc-provider behind Dex's paths, with our dialect, storing through the unit of the request. */
-import { generateKeyPairSync, randomBytes } from 'node:crypto'
-import {
-  type Configuration,
-  interactionPolicy,
-  type KoaContextWithOIDC,
-  Provider,
-  type ResponseType,
-} from 'oidc-provider'
+import { randomBytes } from 'node:crypto'
+import type { Middleware } from 'koa'
+import { type Configuration, type KoaContextWithOIDC, Provider, type ResponseType } from 'oidc-provider'
 import type { Logger } from '../lib/logger.ts'
 import type { ConnectorData } from '../login/connector-data.ts'
 import type { Connectors } from '../login/connectors.ts'
@@ -16,12 +11,10 @@ import type { Audit } from '../telemetry/audit.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { accountForRefusal, accountForTokens, refusals } from './accounts.ts'
 import { adapterOf } from './adapter.ts'
-import { modes } from './authorize.ts'
 import { authenticationSettings } from './client-auth.ts'
 import { addClientCredentials, clientCredentialsGrant } from './client-credentials.ts'
 import { type Clients, isConfidential } from './clients.ts'
 import { deviceGrant } from './device.ts'
-import { engineAlgorithm } from './dialect/context.ts'
 import { applyDialect } from './dialect/index.ts'
 import { type FoundToken, touch } from './dialect/refresh-token.ts'
 import { paths } from './discovery.ts'
@@ -32,19 +25,30 @@ import { addTokenExchange } from './exchange.ts'
 import { openFlights } from './flights.ts'
 import type { IssuedTokens } from './issued.ts'
 import { guardGrantTypes, type PolicyContext } from './judge.ts'
+import { placeholderAlgorithm, placeholderKey } from './keys/placeholder.ts'
 import type { SigningKeys } from './keys.ts'
 import { lifetimesOf } from './lifetimes.ts'
 import type { OidcOptions } from './options.ts'
 import { addPasswordGrant, type PasswordContext, passwordGrant } from './password.ts'
 import { exchangeGrant } from './policy.ts'
+import { isFapi } from './profile.ts'
+import { profileAlgorithms, profileFeatures } from './profile-settings.ts'
+import { prompts } from './prompts.ts'
 import { mayRefresh, stillAllowed } from './redeem.ts'
-import { answerAddress, redirectTo } from './redirects.ts'
 import { openRenewal } from './renewal.ts'
+import { noteRefusals } from './resolve.ts'
+import { type Answers, registerResponseModes } from './response-modes.ts'
 import { engineResponseTypes, implicitGrant } from './response-types.ts'
 import { listedScopes } from './scopes.ts'
 import { stateOf } from './state.ts'
 
-export type { Provider }
+export type { Answers, Provider }
+
+/** The engine, and the same engine for who enters it more than once in a request. */
+export interface OpenedProvider {
+  provider: Provider
+  engine: Middleware
+}
 
 export interface ProviderContext extends Pick<PasswordContext, 'flow' | 'limits' | 'addressOf'> {
   options: OidcOptions
@@ -68,29 +72,21 @@ export interface ProviderContext extends Pick<PasswordContext, 'flow' | 'limits'
   tokenIssuers: TokenIssuers
   /** What is shown in the browser; given by the server. */
   answers: Answers
+  /** 32 bytes that all replicas have in common; nonces of proofs are made from them. */
+  nonceSecret: Buffer
   audit: Audit
   metrics: Metrics
   log: Logger
 }
 
-/** Answers that are pages. */
-export interface Answers {
-  /** `response_mode=form_post` (OAuth 2.0 Form Post Response Mode). */
-  post(ctx: KoaContextWithOIDC, action: string, fields: Record<string, string>): void
-  /** Out-of-band: the code is shown. */
-  copy(ctx: KoaContextWithOIDC, answer: Record<string, string>): void
-  /** An error without an address to return to. */
-  fail(ctx: KoaContextWithOIDC, error: Error & { error_description?: string | undefined }): void
-}
-
-const { Check, Prompt } = interactionPolicy
-
-export function openProvider(context: ProviderContext): Provider {
-  const { options, clients, answers, log } = context
+export function openProvider(context: ProviderContext): OpenedProvider {
+  const { options, clients, keys, answers, log } = context
   const flights = openFlights()
   const renew = openRenewal({ ...context, flights })
   const provider = new Provider(options.issuer, configurationOf(context, renew))
   context.documents?.connect(provider)
+  // As koa-mount enters an application; nothing of ours stands before it yet.
+  const engine = provider.middleware.at(-1)!
   // Addresses and the scheme are set from the issuer before a request gets here.
   provider.proxy = true
   applyDialect(provider, { ...context, flights })
@@ -103,15 +99,8 @@ export function openProvider(context: ProviderContext): Provider {
     addPasswordGrant(provider, { ...context, connectorId, mayRefresh: (clientId) => mayRefresh(context, clientId) })
   }
   if (options.grantTypes.includes(clientCredentialsGrant)) addClientCredentials(provider, context)
-  // RFC 9207, 2: in every answer; the engine leaves it out beside an ID token.
-  const withIssuer = (payload: Record<string, unknown>) => textsOf({ ...payload, iss: options.issuer })
-  for (const place of ['query', 'fragment'] as const) {
-    provider.registerResponseMode(modes[place], (ctx, uri, payload) => {
-      redirectTo(ctx, answerAddress(uri, withIssuer(payload), place))
-    })
-  }
-  provider.registerResponseMode(modes.formPost, (ctx, uri, payload) => answers.post(ctx, uri, withIssuer(payload)))
-  provider.registerResponseMode(modes.outOfBand, (ctx, _uri, payload) => answers.copy(ctx, textsOf(payload)))
+  registerResponseModes(provider, { keys, issuer: options.issuer, clients, answers })
+  noteRefusals(provider)
   provider.on('server_error', (_ctx, error) => log.error('unexpected failure', { err: error }))
   provider.on('grant.success', (ctx) => accountForTokens(ctx, String(ctx.oidc.params?.grant_type), context))
   provider.on('authorization.success', (ctx) => {
@@ -122,14 +111,14 @@ export function openProvider(context: ProviderContext): Provider {
   for (const event of refusals) {
     provider.on(event as 'grant.error', (ctx, error) => accountForRefusal(ctx, error, context))
   }
-  return provider
+  return { provider, engine }
 }
 
 function configurationOf(context: ProviderContext, renew: (token: FoundToken) => Promise<void>): Configuration {
   const { options, clients, answers } = context
   const { grantTypes, responseTypes, lifetimes } = options
   const { refreshTokens } = lifetimesOf(options, clients)
-  const { mTLS, ...authentication } = authenticationSettings(options)
+  const { mTLS, enabledJWA, ...authentication } = authenticationSettings(options)
   return {
     adapter: adapterOf,
     fetch: (url, { method, headers, signal }: RequestInit = {}) =>
@@ -143,7 +132,7 @@ function configurationOf(context: ProviderContext, renew: (token: FoundToken) =>
     // Only a check at the start of the engine: keys that sign and are published are ours, see keys.ts.
     jwks: { keys: [placeholderKey()] },
     clients: [],
-    clientDefaults: { id_token_signed_response_alg: engineAlgorithm },
+    clientDefaults: { id_token_signed_response_alg: placeholderAlgorithm },
     // What clients may ask for is judged before the engine sees it; here they only name it when they register.
     scopes: [...listedScopes],
     claims: { openid: ['sub'] },
@@ -157,7 +146,7 @@ function configurationOf(context: ProviderContext, renew: (token: FoundToken) =>
     acceptQueryParamAccessTokens: false,
     clientBasedCORS: () => false,
     // Judged per client and method before the engine sees the request.
-    pkce: { required: () => false },
+    pkce: { required: (_ctx, client) => isFapi(clients.get(client.clientId)) },
     routes: {
       authorization: paths.authorization,
       token: paths.token,
@@ -166,6 +155,8 @@ function configurationOf(context: ProviderContext, renew: (token: FoundToken) =>
       revocation: paths.revocation,
       registration: paths.registration,
       device_authorization: paths.deviceAuthorization,
+      pushed_authorization_request: paths.pushed,
+      userinfo: paths.userinfo,
       code_verification: paths.device,
     },
     cookies: { short: { path: '/', signed: false }, long: { signed: false } },
@@ -176,7 +167,8 @@ function configurationOf(context: ProviderContext, renew: (token: FoundToken) =>
     },
     features: {
       devInteractions: { enabled: false },
-      userinfo: { enabled: false },
+      // Only for tokens that are bound to a key, see userinfo in server/handlers/programs.ts.
+      userinfo: { enabled: true },
       rpInitiatedLogout: { enabled: false },
       introspection: { enabled: true, allowedPolicy: mayIntrospect },
       revocation: { enabled: true, allowedPolicy: (_ctx, client, token) => token.clientId === client.clientId },
@@ -184,12 +176,14 @@ function configurationOf(context: ProviderContext, renew: (token: FoundToken) =>
       mTLS,
       ...registrationSettings(options.dynamicClients?.registration),
       clientIdMetadataDocument: documentSettings(options.dynamicClients?.documents),
-      dPoP: { enabled: false },
-      resourceIndicators: { enabled: false },
+      ...profileFeatures(context),
     },
+    enabledJWA: { ...enabledJWA, ...profileAlgorithms },
+    extraParams: ['connector_id', 'approval_prompt'],
     interactions: {
-      policy: [loginPrompt()],
-      url: () => {
+      policy: prompts(),
+      url: (ctx) => {
+        if (stateOf(ctx).resolving) return '/'
         throw new Error('the engine was asked for a code before the person was known')
       },
     },
@@ -207,8 +201,10 @@ function configurationOf(context: ProviderContext, renew: (token: FoundToken) =>
       const { source } = stateOf(ctx)
       const token = ctx.oidc.entities.RefreshToken as FoundToken
       const rules = refreshTokens(token.clientId)
-      if (!rules.rotate && source && token.repeated === undefined) touch(token, source, rules)
-      return rules.rotate
+      // FAPI 2.0 Security Profile, 5.3.2.1: such clients keep theirs, which is bound to them.
+      const rotate = rules.rotate && !isFapi(clients.get(token.clientId ?? ''))
+      if (!rotate && source && token.repeated === undefined) touch(token, source, rules)
+      return rotate
     },
     renderError: (ctx, _out, error) => answers.fail(ctx, error as Parameters<Answers['fail']>[1]),
   }
@@ -228,30 +224,12 @@ function configurationOf(context: ProviderContext, renew: (token: FoundToken) =>
   }
 }
 
-/** A safeguard: nobody gets here whose login has not ended, since pages of ours come first. */
-const loginPrompt = () =>
-  new Prompt(
-    { name: 'login' },
-    new Check('no_session', 'the end-user has to log in', 'login_required', (ctx) => !ctx.oidc.session?.accountId),
-  )
-
 /** A grant of this request alone; its id ties the code to the tokens that come of it. */
 async function grantFor(ctx: KoaContextWithOIDC) {
   const { provider, session, client } = ctx.oidc
   const grant = new provider.Grant({ accountId: session!.accountId!, clientId: client!.clientId })
   grant.jti = randomBytes(16).toString('base64url')
   grant.addOIDCScope('openid')
+  for (const resource of Object.keys(ctx.oidc.resourceServers ?? {})) grant.addResourceScope(resource, 'openid')
   return grant
 }
-
-const textsOf = (payload: Record<string, unknown>): Record<string, string> =>
-  Object.fromEntries(
-    Object.entries(payload).flatMap(([name, value]) => (value === undefined ? [] : [[name, String(value)]])),
-  )
-
-/** The engine refuses to start without a key; this one signs nothing and is published nowhere. */
-const placeholderKey = () => ({
-  ...generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' }),
-  use: 'sig',
-  alg: engineAlgorithm,
-})

@@ -71,10 +71,29 @@ export interface RequestState {
   certificate?: () => ClientCertificate | undefined
   /** The client used HTTP Basic. */
   usedBasic?: boolean
+  /** The engine is only asked what a request by `request` or `request_uri` says. */
+  resolving?: Resolving
+  /** `scope` of a request object, before the engine took out what it does not know. */
+  askedScope?: string
+  /** The request that was just pushed. */
+  pushed?: { id: string; params: RequestParams }
   /** The commit of this request was made. */
   stored?: boolean
   /** Called when the answer is on its way, whether or not everything could be stored. */
   release: (() => void)[]
+}
+
+/** Parameters of an authorization request; `resource` may have several values. */
+export type RequestParams = Record<string, string | string[] | undefined>
+
+/** What the engine made of an authorization request that came by reference or signed. */
+export interface Resolving {
+  /** The parameters that count. */
+  params?: RequestParams
+  /** Where the pushed request lies in the store. */
+  pushedId?: string
+  /** Why it refused, and what it knew of the request by then. */
+  refused?: { error: Error; params: RequestParams }
 }
 
 export const stateOf = (ctx: { state: unknown }): RequestState => ctx.state as RequestState

@@ -152,7 +152,7 @@ export async function openApp(context: AppContext): Promise<App> {
     privateNetworks: dynamicClients?.privateNetworks ?? [],
   })
   const answers = openAnswers({ pages, log })
-  const provider = openProvider({
+  const { provider, engine } = openProvider({
     options: oidc,
     clients,
     fetch: publications.fetch,
@@ -174,6 +174,7 @@ export async function openApp(context: AppContext): Promise<App> {
     policy,
     tokenIssuers,
     answers,
+    nonceSecret: sealer.derive('DPoP nonces'),
     audit,
     metrics,
     log,
@@ -188,6 +189,7 @@ export async function openApp(context: AppContext): Promise<App> {
     login,
     clients,
     provider,
+    engine,
     keys,
     sealer,
     issued,

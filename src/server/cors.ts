@@ -34,6 +34,10 @@ export interface CorsDecision {
 const methods = new Set(['GET', 'HEAD', 'POST'])
 /** What a page may send without asking; a form's Content-Type is among it (Fetch standard, 2.2.2). */
 const harmless = ['accept', 'accept-language', 'content-language', 'origin']
+/** A proof of possession (RFC 9449, 4.1), which says nothing of who is logged in. */
+const proof = 'dpop'
+/** What a page that proves something has to read of an answer (RFC 9449, 8). */
+export const proofAnswers = 'DPoP-Nonce, WWW-Authenticate'
 
 /** The rule of one configuration, for the routes that other origins may call. */
 export const cors = ({
@@ -44,7 +48,7 @@ export const cors = ({
   if (origins.length === 0) return () => ({ headers: {} })
   const allowed = new Set(origins)
   const everybody = allowed.has('*')
-  const known = new Set([...harmless, ...configured.map((name) => name.toLowerCase())])
+  const known = new Set([...harmless, proof, ...configured.map((name) => name.toLowerCase())])
   // A shared cache must not give one origin the answer made for another.
   const vary: Record<string, string> = everybody ? {} : { Vary: 'Origin' }
 

@@ -12,6 +12,7 @@ import { callback, callbackForm, departByPost, password, passwordForm } from './
 import { confirmLogout, confirmPath, logout, logoutForm } from './handlers/logout.ts'
 import { tripPaths } from './handlers/logout-departure.ts'
 import { health, userinfo } from './handlers/programs.ts'
+import { pushedAuthorization } from './handlers/pushed.ts'
 import { register, registered } from './handlers/registration.ts'
 import { endHolding, home } from './handlers/signed-in.ts'
 import { departLogoutByPost, logoutCallback, logoutCallbackForm } from './handlers/upstream-logout.ts'
@@ -92,6 +93,7 @@ export const routes: readonly Route[] = [
   person('GET', '/device/auth/verify_code', deviceChoice),
   person('GET', '/device/auth/:connector', deviceConnector),
   program('POST', paths.deviceAuthorization, deviceAuthorization),
+  program('POST', paths.pushed, pushedAuthorization, true),
   program('POST', paths.token, token, true),
   program('POST', paths.introspection, introspection, true),
   program('POST', paths.revocation, revocation, true),

@@ -1,5 +1,6 @@
 /** What the handlers of one running server share; made in app.ts. */
 
+import type { Middleware } from 'koa'
 import type { Background } from '../lib/background.ts'
 import type { Logger } from '../lib/logger.ts'
 import type { ConnectorData } from '../login/connector-data.ts'
@@ -37,6 +38,8 @@ export interface Services {
   login: LoginOptions
   clients: Clients
   provider: Provider
+  /** The engine itself, for who enters it beside the request that is being served. */
+  engine: Middleware
   keys: SigningKeys
   sealer: Sealer
   issued: IssuedTokens

@@ -12,6 +12,8 @@ export interface TlsOptions {
   key: string
   minVersion: 'TLSv1.2' | 'TLSv1.3'
   maxVersion?: 'TLSv1.2' | 'TLSv1.3'
+  /** Only the cipher suites that BCP 195 recommends (RFC 9325, 4.2), as FAPI 2.0 wants it. */
+  recommendedOnly?: true
   /** Whoever connects is asked for a certificate, and let in without. */
   askClient?: true
   /** Path of a PEM file: the authorities whose certificates of clients are believed. */
@@ -39,7 +41,9 @@ const ciphers = [
   'ECDHE-RSA-CHACHA20-POLY1305',
   'AES128-GCM-SHA256',
   'AES256-GCM-SHA384',
-].join(':')
+]
+/** Of TLS 1.2 those with forward secrecy and AES-GCM. */
+const recommended = ciphers.filter((name) => /^TLS_|^ECDHE-\w+-AES/.test(name))
 
 const reasons: Record<string, string> = { ENOENT: 'no such file', EACCES: 'permission denied', EISDIR: 'is a folder' }
 
@@ -80,7 +84,7 @@ export const openCertificates = async (
     const pair: SecureContextOptions = {
       cert,
       key,
-      ciphers,
+      ciphers: (options.recommendedOnly ? recommended : ciphers).join(':'),
       honorCipherOrder: true,
       minVersion: options.minVersion,
       ...(options.maxVersion !== undefined && { maxVersion: options.maxVersion }),

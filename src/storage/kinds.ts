@@ -34,6 +34,8 @@ export const kinds = {
   revoked: { indexes: [], durability: 'durable' },
   /** Logins in progress that do not fit into a cookie. */
   login: { indexes: [], durability: 'volatile' },
+  /** Authorization requests that clients pushed and nobody has come for yet, by the hash of their id. */
+  'pushed-request': { indexes: [], durability: 'volatile' },
   /** What was used once and must not be used again. */
   replay: { indexes: [], durability: 'volatile' },
 } as const satisfies Record<string, Kind>

@@ -15,6 +15,8 @@ export interface Sealer {
   seal(value: Json, purpose: string): string
   /** What was sealed; `undefined` when the text was changed, is of another purpose or of a key that is not known. */
   open(text: string, purpose: string): Json | undefined
+  /** 32 bytes that whoever has the same key works out alike, for that purpose alone (HKDF-SHA256, RFC 5869). */
+  derive(purpose: string): Buffer
 }
 
 const cipher = 'aes-256-gcm'
@@ -60,6 +62,10 @@ export function sealerOf(keys: readonly Uint8Array[]): Sealer {
       } catch {
         return undefined
       }
+    },
+
+    derive(purpose) {
+      return Buffer.from(hkdfSync('sha256', firstKey, '', `countersign: ${purpose}`, sizes.key))
     },
   }
 }

@@ -97,6 +97,34 @@ describe('applications that nobody configured', function () {
     await oauth.tokenRevocation(client, renewed.refresh_token!)
   })
 
+  it('may ask for pushed requests and bound tokens, and then have to use them', async () => {
+    const client = await oauth.dynamicClientRegistration(
+      new URL(provider.issuer),
+      { redirect_uris: [CALLBACK], dpop_bound_access_tokens: true, require_pushed_authorization_requests: true },
+      undefined,
+      { initialAccessToken: TOKEN, execute },
+    )
+    const verifier = oauth.randomPKCECodeVerifier()
+    const parameters = {
+      redirect_uri: CALLBACK,
+      scope: 'openid',
+      code_challenge: await oauth.calculatePKCECodeChallenge(verifier),
+      code_challenge_method: 'S256',
+      connector_id: 'mock',
+    }
+    const plain = await openBrowser().follow(oauth.buildAuthorizationUrl(client, parameters).href)
+    assert.match(plain.location!, /error=invalid_request/)
+    const redeem = async (options: oauth.DPoPOptions) => {
+      const url = await oauth.buildAuthorizationUrlWithPAR(client, parameters)
+      const browser = openBrowser()
+      const back = await browser.decide(await browser.follow(url.href), true)
+      return oauth.authorizationCodeGrant(client, new URL(back.location!), { pkceCodeVerifier: verifier }, {}, options)
+    }
+    await assert.rejects(redeem({}), { error: 'invalid_grant' })
+    const DPoP = oauth.getDPoPHandle(client, await oauth.randomDPoPKeyPair())
+    assert.equal((await redeem({ DPoP })).token_type, 'dpop')
+  })
+
   it('are turned away without the token', async () => {
     for (const initialAccessToken of ['another-token-of-nobody', undefined]) {
       const registration = oauth.dynamicClientRegistration(

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { type JudgeContext, judgeAuthorization, modes } from '../../src/oidc/authorize.ts'
+import { type JudgeContext, judgeAuthorization } from '../../src/oidc/authorize.ts'
 import { openClients } from '../../src/oidc/clients.ts'
+import { modes } from '../../src/oidc/modes.ts'
 import type { ClientOptions } from '../../src/oidc/options.ts'
 import { outOfBand } from '../../src/oidc/redirects.ts'
 

@@ -58,4 +58,25 @@ describe('the discovery document', () => {
     const pkce = { enforce: false, methods: ['S256', 'plain'] } as OidcOptions['pkce']
     assert.deepEqual(documentOf('https://a', { pkce }).code_challenge_methods_supported, ['S256', 'plain'])
   })
+
+  it('names the endpoint for pushed requests, signed answers and proofs', () => {
+    const document = documentOf('https://dex.example/dex', {}, ['ES256'])
+    assert.equal(document.pushed_authorization_request_endpoint, 'https://dex.example/dex/par')
+    assert.deepEqual(document.authorization_signing_alg_values_supported, ['ES256'])
+    assert.deepEqual(document.dpop_signing_alg_values_supported, ['PS256', 'ES256', 'Ed25519', 'EdDSA'])
+    const modes = document.response_modes_supported as string[]
+    assert.deepEqual(modes.slice(3), ['jwt', 'query.jwt', 'fragment.jwt', 'form_post.jwt'])
+  })
+
+  it('offers request objects where the keys of a client are known, and RS256 unless all of them are of FAPI', () => {
+    const client = (more: object) =>
+      ({ id: 'a', keys: { jwks: { keys: [] } }, ...more }) as unknown as OidcOptions['clients'][0]
+    const documentFor = (clients: OidcOptions['clients']) => documentOf('https://a', { clients })
+    assert.equal(documentFor([{ id: 'b' } as OidcOptions['clients'][0]]).request_parameter_supported, false)
+    const plain = documentFor([client({}), client({ profile: 'fapi2' })])
+    assert.equal(plain.request_parameter_supported, true)
+    assert.ok((plain.request_object_signing_alg_values_supported as string[]).includes('RS256'))
+    const fapi = documentFor([client({ profile: 'fapi2' })])
+    assert.deepEqual(fapi.request_object_signing_alg_values_supported, ['PS256', 'ES256', 'Ed25519', 'EdDSA'])
+  })
 })

@@ -131,7 +131,23 @@ async function useEverything(issuer: string, up: OidcUpstream): Promise<Set<stri
   await login('local', { login: 'jane@example.com', password: canary('wrong-password') })
   await login('pw', { login: 'nobody', password: canary('other-password') })
   const wrong = { client_id: client.id, client_secret: canary('wrong-secret') }
-  for (const path of ['/token', '/token/introspect', '/token/revoke', '/device/code']) {
+  const pushed = await post('/par', {
+    response_type: 'code',
+    redirect_uri: client.redirectUri,
+    scope: 'openid',
+    state: canary('pushed-state'),
+    code_challenge: challengeOf(canary('pushed-verifier').padEnd(43, 'x')),
+    code_challenge_method: 'S256',
+    ...credentials,
+  })
+  secret(canary('pushed-state'), pushed.request_uri)
+  const byReference = new URLSearchParams({ client_id: client.id, request_uri: pushed.request_uri ?? '' })
+  await openBrowser().follow(url(`/auth?${byReference}`))
+  await openBrowser().follow(url(`/auth?${byReference}x`))
+  const proof = `${canary('proof-header')}.${canary('proof-payload')}.${canary('proof-signature')}`
+  secret(canary('proof-payload'), canary('proof-signature'))
+  for (const path of ['/token', '/token/introspect', '/token/revoke', '/device/code', '/par']) {
+    await post(path, { grant_type: 'refresh_token', refresh_token: canary('refresh'), ...credentials }, { dpop: proof })
     await post(path, {
       grant_type: 'refresh_token',
       refresh_token: canary('refresh'),

@@ -76,6 +76,8 @@ const examined: Record<string, string[]> = {
   'POST /logout': ['post_logout_redirect_uri'],
   // Sealed by the page that asks.
   'POST /logout/confirm': [],
+  // Judged as at the authorization endpoint: below, and in test/flows/pushed.test.ts.
+  'POST /par': ['redirect_uri'],
   // Sealed by the logout that left for the upstream.
   'GET /logout/post': [],
   'GET /logout/callback': [],

@@ -74,6 +74,18 @@ describe('TLS', () => {
     assert.equal((await handshake(port)).destroyed, true)
   }
 
+  it('offers no more than BCP 195 recommends where FAPI 2.0 wants that (RFC 9325, 4.2)', async () => {
+    await write(selfSigned('fapi'))
+    const only = (ciphers: string) => ({ maxVersion: 'TLSv1.2', ciphers }) as const
+    const other = only('ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305:AES128-GCM-SHA256')
+    const port = await start({ recommendedOnly: true })
+    await assertHardened(port)
+    await assert.rejects(handshake(port, other), /handshake failure/i)
+    await handshake(port, only('ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256'))
+    await server!.close(0)
+    await handshake(await start(), other)
+  })
+
   it('has a client for these tests that a server without limits accepts', async () => {
     const open = createServer({ ...selfSigned('open'), minVersion: 'TLSv1', ciphers: 'ALL@SECLEVEL=0' }).listen(
       0,

@@ -4,6 +4,7 @@ import { clientAccess } from './access.ts'
 import { listOf, text } from './annotate.ts'
 import { clientAuthentication } from './client-auth.ts'
 import { tokenExchange } from './exchange.ts'
+import { clientProfile } from './profiles.ts'
 import { clientExpiry, clientRefresh, connectorRefresh } from './refresh.ts'
 import { claimsKeys } from './shapes.ts'
 import { signingAlgorithm } from './signer.ts'
@@ -39,6 +40,7 @@ export const client = Type.Object({
     }),
   ),
   ...clientAuthentication,
+  ...clientProfile,
   trustedPeers: Type.Optional(listOf('Client ids that may ask for tokens with this client as audience.')),
   logoURL: Type.Optional(text('Picture of the client.')),
   allowedConnectors: Type.Optional(listOf('Connector ids that may be used; empty: all.')),

@@ -1,6 +1,7 @@
 /** Keys of grants, lifetimes and signing. */
 import { Type } from 'typebox'
 import { duration, listOf, text } from './annotate.ts'
+import { dpop } from './profiles.ts'
 import { refreshTokens } from './refresh.ts'
 import { introspectionKeys } from './shapes.ts'
 
@@ -61,6 +62,7 @@ export const oauth2 = Type.Object(
         'Id of the connector that answers the password grant, whose clients see the passwords of people: for software that can do no better.',
       ),
     ),
+    dpop: Type.Optional(dpop),
     ...introspectionKeys,
     pkce: Type.Optional(
       Type.Object(

@@ -164,6 +164,8 @@ const keyFault = (key: unknown): string | undefined => {
     createPublicKey({ key: jwk as Record<string, string>, format: 'jwk' })
     return undefined
   } catch {
+    // YAML 1.1, which Dex reads, has `y` for a truth.
+    if (jwk.true !== undefined) return 'has a "y" that YAML takes for true: write it in quotes'
     return 'is no public key that can be read (RFC 7517)'
   }
 }

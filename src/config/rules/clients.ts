@@ -5,6 +5,7 @@ import type { Part, Reading } from '../reading.ts'
 import { child, readable } from '../report.ts'
 import { needsNoSecret, readClientAuthentication } from './client-auth.ts'
 import { readExchangeRules } from './exchange.ts'
+import { readProfile } from './profiles.ts'
 import { readClientTokens } from './refresh.ts'
 import { readClientShapes } from './shapes.ts'
 
@@ -59,6 +60,7 @@ const readClient = (
     report.fault(child(pointer, 'id'), 'is missing: a client needs an id or idEnv')
   const isPublic = entry.public ?? false
   const authentication = readClientAuthentication(entry, secret, pointer, reading)
+  const profile = readProfile(entry, authentication, pointer, reading)
   const secretless = isPublic || needsNoSecret(entry)
   if (secret === undefined && !secretless && !broken('public') && !broken('secret') && !broken('secretEnv')) {
     report.fault(
@@ -99,6 +101,7 @@ const readClient = (
     id,
     ...(secret !== undefined && !needsNoSecret(entry) && { secret }),
     ...authentication,
+    ...profile,
     name: entry.name ?? id,
     public: isPublic,
     redirectURIs,

@@ -6,12 +6,13 @@
 import { type AccessToken as EngineToken, errors, type Provider } from 'oidc-provider'
 import { revokeToken } from '../adapter.ts'
 import { thumbprintOf } from '../certificates.ts'
-import { tellsAuthTime, tokenClaims, tokenIdOf } from '../claims.ts'
+import { forResource, tellsAuthTime, tokenClaims, tokenIdOf } from '../claims.ts'
 import type { Clients } from '../clients.ts'
 import { clientOf, type IssuedTokens } from '../issued.ts'
 import { type PolicyContext, readable, requireJudged } from '../judge.ts'
 import type { SigningKeys } from '../keys.ts'
 import type { Lifetimes } from '../lifetimes.ts'
+import { mustProve } from '../profile.ts'
 import { currentContext, currentState } from '../state.ts'
 import { presentedHandle } from './context.ts'
 import { rememberGrantOf } from './grant.ts'
@@ -34,6 +35,8 @@ export function accessTokenOf(provider: Provider, context: TokenContext) {
     declare aud: string | string[]
     declare extra: Record<string, unknown>
     declare scope?: string
+    declare jkt?: string
+    declare 'x5t#S256'?: string
 
     static expiresIn(_ctx: unknown, { clientId }: { clientId?: string }): number {
       return lifetimes.accessTokens(clientId)
@@ -49,6 +52,10 @@ export function accessTokenOf(provider: Provider, context: TokenContext) {
       const { source } = state
       if (!source) throw new Error('an access token is made without a login')
       requireJudged()
+      const client = clients.get(this.clientId!)
+      const bound = this.#confirmation()
+      // Whichever grant it is: nobody gets a token that anybody can use where the client asked for bound ones.
+      if (client && mustProve(client) && !this.jkt) throw new errors.InvalidGrant('DPoP proof JWT not provided')
       const claims = tokenClaims({
         issuer,
         clientId: this.clientId!,
@@ -66,9 +73,13 @@ export function accessTokenOf(provider: Provider, context: TokenContext) {
         jti: state.code && tokenIdOf(state.code, 'access'),
       })
       Object.assign(this, { jti: claims.jti, iat: claims.iat, exp: claims.exp })
-      const cnf = this.#confirmation()
-      const algorithm = clients.get(this.clientId!)?.signingAlgorithm
-      state.accessToken = await keys.sign({ ...claims, ...(cnf && { cnf }) }, { algorithm })
+      const { accessToken, signingAlgorithm: algorithm } = client ?? {}
+      if (bound) claims.cnf = bound
+      const audience = [this.aud ?? accessToken?.audience ?? []].flat()
+      state.accessToken =
+        audience.length > 0
+          ? await keys.sign(forResource(claims, audience, this.clientId!, this.scopes), { typ: 'at+jwt', algorithm })
+          : await keys.sign(claims, { algorithm })
       // The engine would tell the client `openid` alone; what was asked for need not be told (RFC 6749, 4.2.2).
       if (source.kind === 'implicit') delete this.scope
       this.emit('issued')
@@ -77,8 +88,9 @@ export function accessTokenOf(provider: Provider, context: TokenContext) {
 
     /** To what the token is bound (RFC 7800, 3.1); whichever grant it comes from. */
     #confirmation(): Record<string, string> | undefined {
-      const bound = this as { client?: { tlsClientCertificateBoundAccessTokens?: boolean } }
-      if (!bound.client?.tlsClientCertificateBoundAccessTokens) return undefined
+      const { jkt, client } = this as { jkt?: string; client?: { tlsClientCertificateBoundAccessTokens?: boolean } }
+      if (jkt !== undefined) return { jkt }
+      if (!client?.tlsClientCertificateBoundAccessTokens) return undefined
       const { certificate } = currentState().certificate?.() ?? {}
       if (!certificate) throw new errors.InvalidGrant('mutual TLS client certificate not provided')
       return { 'x5t#S256': thumbprintOf(certificate) }
@@ -86,19 +98,24 @@ export function accessTokenOf(provider: Provider, context: TokenContext) {
 
     /** Introspection and revocation show a token of ours, whichever of the two kinds of JWT it is. */
     static override async find<T>(this: { new (...args: never[]): T }, value: string): Promise<T | undefined> {
-      const { presented } = currentState()
-      if (value !== presentedHandle || presented === undefined) return undefined
+      const state = currentState()
+      // The engine compares the token itself with the proof that came with it.
+      const atUserinfo = currentContext().oidc.route === 'userinfo'
+      const presented = atUserinfo ? value : state.presented
+      if ((!atUserinfo && value !== presentedHandle) || presented === undefined) return undefined
       const claims = await issued.read(presented)
       if (!claims) return undefined
       // What must not be read any more can be revoked all the same.
       if (currentContext().oidc.route === 'introspection' && !(await readable('introspection', claims, policy)))
         return undefined
-      const { sub, aud, jti, iat, exp } = claims
+      const { sub, aud, jti, iat, exp, cnf } = claims
       const clientId = clientOf(claims)
       const token = new AccessToken({} as never)
       Object.assign(token, { jti, iat, exp, clientId, accountId: sub, grantId: `token ${jti}`, extra: claims })
-      // The engine's field takes one audience only.
-      Object.assign(token, { aud })
+      // The engine's field takes one audience only. At userinfo ours are good for any, as in Dex.
+      if (atUserinfo) Object.assign(token, { scope: 'openid' })
+      else Object.assign(token, { aud, ...(typeof claims.scope === 'string' && { scope: claims.scope }) })
+      Object.assign(token, cnf)
       rememberGrantOf(token as never)
       return token as T
     }

@@ -5,7 +5,9 @@ import type { Clients } from '../clients.ts'
 import type { DynamicClientOptions } from '../dynamic/options.ts'
 import { clientAdapter } from '../dynamic/registered.ts'
 import type { ClientOptions } from '../options.ts'
+import { mustProve, mustPush, mustSign } from '../profile.ts'
 import { redirectAllowed } from '../redirects.ts'
+import { currentState } from '../state.ts'
 import { hashSecret } from './context.ts'
 
 /** The engine wants an address where a code may be sent; which ones are good is decided in `redirects.ts` alone. */
@@ -48,6 +50,7 @@ export function clientOf(provider: Provider, { clients, dynamicClients, ...serve
     if (known) return known
     if (strangers.size >= remembered) strangers.delete(strangers.keys().next().value!)
     const client = new Client(metadata, undefined, { cimd: options.origin === 'document' })
+    demand(client, options)
     strangers.set(key, client)
     return client
   }
@@ -62,10 +65,24 @@ export function clientOf(provider: Provider, { clients, dynamicClients, ...serve
       if (options.origin !== undefined) return stranger(options)
       // Set afterwards: the engine refuses ids with letters outside ASCII, which Dex's files may have.
       const client = Object.assign(new Client(metadataOf(options, served)), { clientId: options.id })
+      demand(client, options)
       made.set(id, client)
       return client
     },
   }) as unknown as typeof EngineClient
+}
+
+/**
+ * What a client asks of its own requests. Where a login has ended the engine sees the request once more, in our words: how
+ * it came was looked at when it came.
+ */
+function demand(client: EngineClient, options: ClientOptions): void {
+  const incoming = () => currentState().finished === undefined
+  Object.defineProperties(client, {
+    requirePushedAuthorizationRequests: { get: () => mustPush(options) && incoming() },
+    requireSignedRequestObject: { get: () => mustSign(options) && incoming() },
+    dpopBoundAccessTokens: { value: mustProve(options) },
+  })
 }
 
 /** What the engine is told of a client. */

@@ -7,17 +7,23 @@ import { type AuthorizationCode as EngineCode, errors, type Provider } from 'oid
 import type { Audit } from '../../telemetry/audit.ts'
 import { revoke, revokeToken } from '../adapter.ts'
 import { tokenIdOf } from '../claims.ts'
+import type { ClientOptions } from '../options.ts'
+import { fapiCodeLifetime, isFapi } from '../profile.ts'
 import { currentContext, currentState, type GrantSource } from '../state.ts'
-import { rememberGrantOf } from './grant.ts'
+import { checkResource, rememberGrantOf } from './grant.ts'
 
 /** Seconds that an authorization code lives; RFC 6749, 4.1.2 recommends at most ten minutes. */
 export const codeLifetime = 600
 /** Seconds in which a code that comes again is a client repeating itself, not a thief: nothing is revoked. */
 const grace = 10
 
+interface CodeClients {
+  get(id: string): Pick<ClientOptions, 'profile'> | undefined
+}
+
 export function authorizationCodeOf(
   provider: Provider,
-  { audit, tokenLifetime }: { audit: Audit; tokenLifetime: number },
+  { audit, tokenLifetime, clients }: { audit: Audit; tokenLifetime: number; clients: CodeClients },
 ) {
   const Base = provider.AuthorizationCode
   class AuthorizationCode extends Base {
@@ -31,8 +37,8 @@ export function authorizationCodeOf(
       return [...Base.IN_PAYLOAD, 'source']
     }
 
-    static expiresIn(): number {
-      return codeLifetime
+    static expiresIn(_ctx: unknown, _code: unknown, client: { clientId: string } | undefined): number {
+      return isFapi(client && clients.get(client.clientId)) ? fapiCodeLifetime : codeLifetime
     }
 
     generateTokenId(): string {
@@ -70,6 +76,7 @@ export function authorizationCodeOf(
       const state = currentState()
       if (code.consumed !== undefined) await refuse(code, client?.clientId)
       rememberGrantOf(code)
+      checkResource(code)
       if (code.clientId === client?.clientId && code.source) Object.assign(state, { source: code.source, code: value })
       return code as T
     }
@@ -79,7 +86,9 @@ export function authorizationCodeOf(
   async function refuse(code: AuthorizationCode, clientId: string | undefined): Promise<never> {
     const { unit } = currentState()
     const { consumed = 0 } = code
-    const late = Math.floor(Date.now() / 1000) - consumed > grace
+    // A client of FAPI is sure of what it sends.
+    const patience = clientId !== undefined && isFapi(clients.get(clientId)) ? -1 : grace
+    const late = Math.floor(Date.now() / 1000) - consumed > patience
     if (late && clientId !== undefined && code.clientId === clientId && code.grantId) {
       await revoke(unit, 'refresh-family', code.grantId)
       // They are made a moment after the code is used up.

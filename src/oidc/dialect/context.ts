@@ -7,12 +7,14 @@
  */
 import { createHash } from 'node:crypto'
 import { type OIDCContext as EngineContext, errors, type Provider } from 'oidc-provider'
+import { placeholderAlgorithm } from '../keys/placeholder.ts'
+import { exchangeGrant } from '../policy.ts'
 import { stateOf } from '../state.ts'
 
 type Fields = Record<string, unknown>
 
 export interface CredentialClients {
-  get(id: string): { secret?: string } | undefined
+  get(id: string): { secret?: string; resources?: string[] } | undefined
 }
 
 export interface ContextOptions {
@@ -24,9 +26,6 @@ export interface ContextOptions {
   /** That signs ID tokens. */
   algorithm(): string
 }
-
-/** Of the engine's only key, which signs nothing: what it takes for the algorithm of whatever is signed. */
-export const engineAlgorithm = 'ES256'
 
 /** Stands for a token that the engine would refuse by its form. */
 export const presentedHandle = 'presented'
@@ -45,7 +44,7 @@ export function contextOf(
       const url = provider.urlFor(name, options)
       if (aliases.size === 0) return url
       const { ctx } = this as unknown as { ctx: CredentialContext }
-      const path = provider.pathFor(name, { mountPath: '' })
+      const path = provider.pathFor(name, { ...options, mountPath: '' })
       // The endpoint itself is known by the path that it was called at: proofs of possession name that (RFC 9449, 4.3).
       const told = name === this.route ? stateOf(ctx).alias : aliases.get(path)
       return told === undefined ? url : `${provider.issuer.replace(/\/$/, '')}${told}${new URL(url).search}`
@@ -69,7 +68,9 @@ export function contextOf(
       }
       const sent = { ...fields }
       if (introspectionQuery && this.route === 'introspection') takeQuery(ctx, sent)
-      this.#body = present(ctx, this.route, credentials(ctx, sent, clients))
+      // At userinfo the header has no credentials of a client, but the token.
+      if (this.route === 'userinfo') this.#body = fields
+      else this.#body = present(ctx, this.route, known(credentials(ctx, sent, clients), clients))
     }
   }
   return OIDCContext as typeof EngineContext
@@ -114,7 +115,7 @@ function registration(fields: unknown, algorithm: string): Fields | undefined {
       throw new errors.InvalidClientMetadata(`${name} must be ${algorithm}`)
     }
   }
-  if (more.userinfo_signed_response_alg !== undefined) more.userinfo_signed_response_alg = engineAlgorithm
+  if (more.userinfo_signed_response_alg !== undefined) more.userinfo_signed_response_alg = placeholderAlgorithm
   if (typeof more.client_secret === 'string') more.client_secret = hashSecret(more.client_secret)
   return more
 }
@@ -124,6 +125,15 @@ function present(ctx: CredentialContext, route: string, fields: Fields): Fields 
   if (!tokenRoutes.has(route) || typeof fields.token !== 'string' || fields.token === '') return fields
   stateOf(ctx).presented = fields.token
   return { ...fields, token: presentedHandle }
+}
+
+/** `resource` of a client for which none is configured is passed over, as in Dex: some clients send it wherever they are. */
+function known(fields: Fields, clients: CredentialClients): Fields {
+  const { resource, ...rest } = fields
+  const { resources = [] } = (typeof fields.client_id === 'string' && clients.get(fields.client_id)) || {}
+  // Token exchange says itself that it knows none: such a token would be for somebody else than its client believes.
+  const kept = resources.length > 0 || fields.grant_type === exchangeGrant
+  return resource === undefined || kept ? fields : rest
 }
 
 /** Brings what the client sent into the one form that the engine compares: id and hash of the secret, in the fields. */

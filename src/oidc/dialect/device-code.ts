@@ -9,7 +9,7 @@ import type { DeviceGrant, DeviceRequest } from '../device.ts'
 import type { ClientOptions } from '../options.ts'
 import { scopeFaults, splitScopes } from '../scopes.ts'
 import { currentContext, currentState } from '../state.ts'
-import { rememberGrantOf } from './grant.ts'
+import { checkResource, rememberGrantOf } from './grant.ts'
 
 export interface DeviceContext {
   clients: { get(id: string): Pick<ClientOptions, 'trustedPeers' | 'defaultScopes'> | undefined }
@@ -37,6 +37,7 @@ export function deviceCodeOf(provider: Provider, { clients, lifetime, methods }:
     override async save(): Promise<string> {
       const { oidc } = currentContext()
       const fields = oidc.body ?? {}
+      if (fields.request !== undefined) throw new errors.RequestNotSupported()
       const scopes = splitScopes(
         textOf(fields.scope) ?? clients.get(this.clientId!)?.defaultScopes?.join(' ') ?? 'openid',
       )
@@ -48,7 +49,15 @@ export function deviceCodeOf(provider: Provider, { clients, lifetime, methods }:
       // @ts-expect-error The engine makes ids by this function, which its types leave out.
       this.jti ??= this.generateTokenId() as string
       const exp = Math.floor(Date.now() / 1000) + lifetime
-      const body = { clientId: this.clientId!, scopes, exp, interval: pollInterval, ...(challenge && { challenge }) }
+      const { resource } = oidc.params as { resource?: string | string[] }
+      const body = {
+        clientId: this.clientId!,
+        scopes,
+        exp,
+        interval: pollInterval,
+        ...(challenge && { challenge }),
+        ...(resource !== undefined && { resource }),
+      }
       currentState().unit.create('device-request', idOf(this.jti), {
         expiresAt: exp + afterlife,
         index: { userCode: this.userCode },
@@ -69,6 +78,7 @@ export function deviceCodeOf(provider: Provider, { clients, lifetime, methods }:
       if (challenge) code.challenge = challenge
       if (error) Object.assign(code, { error, errorDescription: 'the person refused access' })
       rememberGrantOf(code)
+      checkResource(code)
       if (source && clientId === currentContext().oidc.client?.clientId) state.source = source
       return code as T
     }

@@ -3,7 +3,7 @@
  * that rotate while the server runs; the engine's take their keys at its start and one audience.
  */
 import type { IdToken as EngineToken, Provider } from 'oidc-provider'
-import { tellsAuthTime, tokenClaims, tokenIdOf } from '../claims.ts'
+import { isIdToken, tellsAuthTime, tokenClaims, tokenIdOf } from '../claims.ts'
 import { requireJudged } from '../judge.ts'
 import { currentState } from '../state.ts'
 import type { TokenContext } from './access-token.ts'
@@ -46,7 +46,7 @@ export function idTokenOf(provider: Provider, { keys, issuer, clients, lifetimes
     /** For `id_token_hint`, which may have expired. */
     static override async validate(token: string): ReturnType<typeof Base.validate> {
       const payload = await keys.verify(token)
-      if (!payload || payload.iss !== issuer) throw new Error('not a token of this issuer')
+      if (!payload || !isIdToken(payload, issuer)) throw new Error('not a token of this issuer')
       return { header: {}, payload }
     }
   }

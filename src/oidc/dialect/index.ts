@@ -15,6 +15,7 @@ import { deviceCodeOf } from './device-code.ts'
 import { grantOf } from './grant.ts'
 import { idTokenOf } from './id-token.ts'
 import { initialAccessTokenOf } from './initial-access-token.ts'
+import { pushedRequestOf } from './pushed-request.ts'
 import { type RefreshTokenContext, refreshTokenOf } from './refresh-token.ts'
 import { type ReplayStore, replayDetectionOf } from './replay.ts'
 import { sessionOf } from './session.ts'
@@ -45,13 +46,14 @@ export function applyDialect(provider: Provider, context: DialectContext): void 
     }),
     Session: sessionOf(provider),
     Grant: grantOf(provider),
-    AuthorizationCode: authorizationCodeOf(provider, { audit, tokenLifetime: longestTokenLife(options) }),
+    AuthorizationCode: authorizationCodeOf(provider, { audit, tokenLifetime: longestTokenLife(options), clients }),
     RefreshToken: refreshTokenOf(provider, { lifetimes, flights, hasEnded, audit, clients, policy }),
     DeviceCode: deviceCodeOf(provider, { clients, lifetime: options.lifetimes.deviceRequests, methods: pkce.methods }),
     AccessToken: accessTokenOf(provider, tokens),
     IdToken: idTokenOf(provider, tokens),
     InitialAccessToken: initialAccessTokenOf(provider, dynamicClients?.registration?.initialAccessTokens ?? []),
     ReplayDetection: replayDetectionOf(provider, driver),
+    PushedAuthorizationRequest: pushedRequestOf(provider),
   }
   // The engine reads its models through the provider's getters, so that a property of the instance is what it finds.
   for (const [name, value] of Object.entries(models)) Object.defineProperty(provider, name, { value })

@@ -27,7 +27,7 @@ import type { Lifetimes } from '../lifetimes.ts'
 import type { RefreshTokenOptions } from '../options.ts'
 import { currentContext, currentState, type GrantSource } from '../state.ts'
 import { presentedHandle } from './context.ts'
-import { rememberGrantOf } from './grant.ts'
+import { checkResource, rememberGrantOf } from './grant.ts'
 
 /** A refresh token as this server's own code sees it. */
 export interface FoundToken extends EngineToken {
@@ -90,6 +90,7 @@ export function refreshTokenOf(provider: Provider, context: RefreshTokenContext)
         accountId: accountOf(source),
         grantId: this.grantId!,
         source: kept(source),
+        ...engineFields(this),
         current: hashOf(next),
         spent: [],
         issuedAt: now,
@@ -133,6 +134,7 @@ export function refreshTokenOf(provider: Provider, context: RefreshTokenContext)
       if (standing.is === 'repeated') token.repeated = standing.token
       else if (standing.again) token.repeated = value
       rememberGrantOf(token)
+      checkResource(token)
       if (!shown) state.source = { ...family.source, kind: 'refresh' }
       return token as T
     }
@@ -211,7 +213,7 @@ export function touch(token: FoundToken, source: GrantSource, options: RefreshTo
 const kept = (source: GrantSource): GrantSource => ({ ...source, kind: 'refresh' })
 
 function fieldsOf(id: string, family: Family, options: RefreshTokenOptions): Record<string, unknown> {
-  const { clientId, accountId, grantId, source, issuedAt } = family
+  const { clientId, accountId, grantId, source, engine, issuedAt } = family
   const issued = Math.floor(issuedAt / 1000)
   const exp = expiryOf(family, options)
   return {
@@ -225,5 +227,16 @@ function fieldsOf(id: string, family: Family, options: RefreshTokenOptions): Rec
     gty: 'refresh_token',
     ...(exp !== undefined && { exp }),
     ...(source.nonce !== undefined && { nonce: source.nonce }),
+    ...engine,
   }
+}
+
+/** Of a token that the engine has just made: the key that it is bound to, the resources that were granted. */
+function engineFields(token: object): Pick<Family, 'engine'> {
+  const names = ['jkt', 'x5t#S256', 'resource'] as const
+  const found = names.flatMap((name) => {
+    const value = (token as NonNullable<Family['engine']>)[name]
+    return value === undefined ? [] : [[name, value]]
+  })
+  return found.length === 0 ? {} : { engine: Object.fromEntries(found) as NonNullable<Family['engine']> }
 }

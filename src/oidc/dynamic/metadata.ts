@@ -90,6 +90,9 @@ export function optionsOf(
     // The algorithm of a document is nobody's promise.
     ...(origin === 'registration' && metadata.userinfo_signed_response_alg !== undefined && { signedUserinfo: true }),
     ...(links && { links }),
+    ...(metadata.dpop_bound_access_tokens === true && { dpop: 'required' as const }),
+    ...(metadata.require_pushed_authorization_requests === true && { requirePushedAuthorizationRequests: true }),
+    ...(metadata.require_signed_request_object === true && { requireSignedRequestObject: true }),
     redirectURIs: listOf(metadata.redirect_uris),
     postLogoutRedirectURIs: listOf(metadata.post_logout_redirect_uris),
     trustedPeers: [],

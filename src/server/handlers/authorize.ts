@@ -7,33 +7,39 @@ import { messagesFor } from '../../login/messages.ts'
 import { randomState } from '../../login/random.ts'
 import type { Session } from '../../login/sessions.ts'
 import type { Stash } from '../../login/stash.ts'
-import { type AcceptedRequest, judgeAuthorization } from '../../oidc/authorize.ts'
+import { type AcceptedRequest, type JudgeContext, judgeAuthorization } from '../../oidc/authorize.ts'
+import { isIdToken } from '../../oidc/claims.ts'
 import { wantedLevels } from '../../oidc/claims-request.ts'
 import { paths } from '../../oidc/discovery.ts'
 import { connectorsFor, grantOf } from '../../oidc/judge.ts'
 import { redirectTo } from '../../oidc/redirects.ts'
+import type { RequestParams } from '../../oidc/state.ts'
 import { sendPage } from '../answer.ts'
 import { jarOf } from '../cookies.ts'
 import { readForm } from '../form.ts'
 import type { Services } from '../services.ts'
 import { refuseClient } from './client-answer.ts'
 import { failLogin, proceed } from './finish.ts'
+import { type IncomingRequest, keepRequest, readRequest } from './requests.ts'
 import { connectorOfSession, sessionFor } from './sso.ts'
 
-type Sources = Record<string, string | string[] | undefined>
+/** What every authorization request is judged by, however it came. */
+export const judgeContext = ({ clients, oidc, keys, issuer }: Services): JudgeContext => ({
+  clients,
+  pkce: oidc.pkce,
+  responseTypes: oidc.responseTypes,
+  hintedSubject: async (token) => {
+    const claims = await keys.verify(token)
+    return isIdToken(claims, issuer) ? claims.sub : undefined
+  },
+})
 
 export const authorize = (services: Services) => async (ctx: Context, next: Next) => {
-  const { clients, oidc, keys, issuer, policy } = services
-  const sources = ctx.query as Sources
-  const judgement = await judgeAuthorization(sources, {
-    clients,
-    pkce: oidc.pkce,
-    responseTypes: oidc.responseTypes,
-    hintedSubject: async (token) => {
-      const { iss, sub } = (await keys.verify(token)) ?? {}
-      return iss === issuer && typeof sub === 'string' ? sub : undefined
-    },
-  })
+  const { policy } = services
+  const request = await readRequest(ctx, services)
+  if (!request) return
+  const { via } = request
+  const judgement = await judgeAuthorization(request.params, { ...judgeContext(services), ...(via && { via }) })
   if (!judgement.accepted) {
     if ('status' in judgement) throw new PageFailure(judgement.status, judgement.message, { next: judgement.next })
     const { error, description } = judgement
@@ -41,18 +47,19 @@ export const authorize = (services: Services) => async (ctx: Context, next: Next
   }
   const { client, params } = judgement
   const usable = connectorsFor(client, grantOf({ kind: 'authorize', params }), policy)
+  const others = () => keepRequest(ctx, services, request, judgement)
   const wanted =
-    connectorOf(ctx, sources, usable, services, judgement.locales) ??
+    (await connectorOf(ctx, request.params, usable, services, judgement.locales, others)) ??
     (mayAssume(judgement, services) ? await connectorOfSession(ctx, services, usable) : undefined)
   const session = wanted && (await sessionFor(ctx, services, wanted, judgement))
-  if (wanted && session) return signOn(ctx, next, services, judgement, wanted, session)
+  if (wanted && session) return signOn(ctx, next, services, judgement, request, wanted, session)
   if (judgement.prompts.has('none')) {
     const description =
       judgement.hintedSubject === undefined ? 'Nobody is logged in' : 'The person of id_token_hint is not logged in'
     return refuseClient(ctx, services, judgement.returnTo, { error: 'login_required', description })
   }
-  if (wanted === undefined) return showChoice(ctx, services, judgement, sources, usable)
-  await depart(ctx, services, judgement, wanted, sources, usable.length > 1)
+  if (wanted === undefined) return showChoice(ctx, services, judgement, await others(), usable)
+  await depart(ctx, services, judgement, wanted, request, usable.length > 1)
 }
 
 /** Whether the person need not be asked which connector, since their session says it. */
@@ -64,12 +71,13 @@ async function signOn(
   ctx: Context,
   next: Next,
   services: Services,
-  request: AcceptedRequest,
+  accepted: AcceptedRequest,
+  request: IncomingRequest,
   connector: ConfiguredConnector,
   session: Session,
 ): Promise<void> {
-  const stash = { ...stashFor(services, request, connector), login: session.login, sessionId: session.id }
-  await proceed(ctx, next, services, stash, { silent: request.prompts.has('none') })
+  const stash = { ...stashFor(services, accepted, request, connector), login: session.login, sessionId: session.id }
+  await proceed(ctx, next, services, stash, { silent: accepted.prompts.has('none') })
 }
 
 /** A form is answered by the same request as GET, so that cookies stay Lax. */
@@ -82,13 +90,14 @@ export const authorizeForm =
   }
 
 /** The connector that the address or `connector_id` names, or the only one; `undefined`: the person chooses. */
-function connectorOf(
+async function connectorOf(
   ctx: Context,
-  sources: Sources,
+  sources: RequestParams,
   usable: readonly ConfiguredConnector[],
   services: Services,
   locales: readonly string[],
-): ConfiguredConnector | undefined {
+  others: () => Promise<URLSearchParams>,
+): Promise<ConfiguredConnector | undefined> {
   const { connectors, login } = services
   if (usable.length === 0) {
     throw new PageFailure(400, 'No connectors available for this client.', {
@@ -101,7 +110,7 @@ function connectorOf(
   }
   const found = usable.find(({ id }) => id === named)
   if (found) return found
-  const otherWay = { href: backUrl(services, sources), text: messagesFor(locales).choose.other }
+  const otherWay = { href: backUrl(services, await others()), text: messagesFor(locales).choose.other }
   if (ctx.params.connector !== undefined && connectors.get(String(named))) {
     throw new PageFailure(403, 'Connector not allowed for this client.', {
       next: 'Choose another way to log in.',
@@ -118,10 +127,9 @@ function showChoice(
   ctx: Context,
   { mount, pages }: Services,
   { client, locales }: AcceptedRequest,
-  sources: Sources,
+  query: URLSearchParams,
   usable: readonly ConfiguredConnector[],
 ): void {
-  const query = queryWithout(sources, 'connector_id')
   const page = {
     clientName: client.name,
     ...(client.links && { links: client.links }),
@@ -138,6 +146,7 @@ function showChoice(
 function stashFor(
   { now, oidc }: Services,
   { client, params, scopes, wanted, askApproval, locales }: AcceptedRequest,
+  { pushedId }: Pick<IncomingRequest, 'pushedId'>,
   connector: ConfiguredConnector,
 ): Stash {
   return {
@@ -146,7 +155,13 @@ function stashFor(
     clientId: client.id,
     scopes,
     ...(wanted && { wanted }),
-    purpose: { kind: 'authorize', params, seed: randomState(), askApproval },
+    purpose: {
+      kind: 'authorize',
+      params,
+      seed: randomState(),
+      askApproval,
+      ...(pushedId !== undefined && { pushedId }),
+    },
     expiresAt: Math.floor(now().getTime() / 1000 + oidc.lifetimes.authRequests),
     ...(locales.length > 0 && { locales }),
   }
@@ -155,16 +170,18 @@ function stashFor(
 async function depart(
   ctx: Context,
   services: Services,
-  request: AcceptedRequest,
+  accepted: AcceptedRequest,
   connector: ConfiguredConnector,
-  sources: Sources,
+  request: IncomingRequest,
   hasChoice: boolean,
 ): Promise<void> {
   const { flow, stashes } = services
-  const stash = stashFor(services, request, connector)
+  const stash = stashFor(services, accepted, request, connector)
   // Only a page of ours can offer another choice.
-  if (hasChoice && connector.opened?.style === 'password') stash.backUrl = backUrl(services, sources)
-  const wishes = wishesOf(sources, request)
+  if (hasChoice && connector.opened?.style === 'password') {
+    stash.backUrl = backUrl(services, await keepRequest(ctx, services, request, accepted))
+  }
+  const wishes = wishesOf(request.params, accepted)
   // A form of ours is filled in with it; any other upstream gets it now.
   if (wishes.loginHint !== undefined && connector.opened?.style === 'password') {
     stash.loginHint = wishes.loginHint.slice(0, longestHint)
@@ -182,7 +199,7 @@ async function depart(
 const longestHint = 256
 
 /** What the client asked of the login itself. */
-function wishesOf(sources: Sources, { locales: uiLocales, wanted }: AcceptedRequest): Wishes {
+function wishesOf(sources: RequestParams, { locales: uiLocales, wanted }: AcceptedRequest): Wishes {
   const text = (name: string): string | undefined => {
     const value = sources[name]
     return typeof value === 'string' && value !== '' ? value : undefined
@@ -198,13 +215,4 @@ function wishesOf(sources: Sources, { locales: uiLocales, wanted }: AcceptedRequ
   }
 }
 
-const backUrl = ({ mount }: Services, sources: Sources): string =>
-  `${mount}${paths.authorization}?${queryWithout(sources, 'connector_id')}`
-
-function queryWithout(sources: Sources, left: string): URLSearchParams {
-  const query = new URLSearchParams()
-  for (const name of Object.keys(sources).sort()) {
-    if (name !== left) for (const value of [sources[name] ?? []].flat()) query.append(name, value)
-  }
-  return query
-}
+const backUrl = ({ mount }: Services, query: URLSearchParams): string => `${mount}${paths.authorization}?${query}`

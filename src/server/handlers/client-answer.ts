@@ -3,15 +3,17 @@ import type { Context } from 'koa'
 import { describe, PageFailure } from '../../login/failures.ts'
 import { messagesFor } from '../../login/messages.ts'
 import type { Stash } from '../../login/stash.ts'
-import { modes } from '../../oidc/authorize.ts'
 import { paths } from '../../oidc/discovery.ts'
+import { modes } from '../../oidc/modes.ts'
 import { answerAddress, formTarget, redirectTo } from '../../oidc/redirects.ts'
+import { packed, placeOf } from '../../oidc/response-modes.ts'
 import { stateOf } from '../../oidc/state.ts'
 import { sendPage } from '../answer.ts'
 import type { Services } from '../services.ts'
 
 /** Where a request returns to; its redirect URI is one of the client's. */
 export interface Return {
+  clientId: string
   redirectUri: string
   mode: string
   state: string | undefined
@@ -23,15 +25,24 @@ export interface ClientError {
   description: string
 }
 
-const membersOf = (issuer: string, { state }: Return, { error, description }: ClientError, requestId: string) => ({
-  error,
-  error_description: describe(description, requestId),
-  ...(state !== undefined && { state }),
-  iss: issuer,
-})
+function membersOf(
+  ctx: Context,
+  { issuer, keys, clients }: Services,
+  { clientId, mode, state }: Return,
+  { error, description }: ClientError,
+): Promise<Record<string, string>> {
+  const members = {
+    error,
+    error_description: describe(description, stateOf(ctx).requestId),
+    ...(state !== undefined && { state }),
+    iss: issuer,
+  }
+  return packed(mode, members, clientId, { keys, issuer, clients })
+}
 
 /** Sends the browser to the client with an error. */
-export function refuseClient(ctx: Context, { issuer, pages, log }: Services, to: Return, error: ClientError): void {
+export async function refuseClient(ctx: Context, services: Services, to: Return, error: ClientError): Promise<void> {
+  const { pages, log } = services
   const { redirectUri, mode } = to
   log.info('authorization request refused', {
     redirect_uri: redirectUri,
@@ -39,35 +50,38 @@ export function refuseClient(ctx: Context, { issuer, pages, log }: Services, to:
     reason: error.description,
   })
   if (mode === modes.outOfBand) throw new PageFailure(400, error.description.replace(/\.?$/, '.'))
-  const members = membersOf(issuer, to, error, stateOf(ctx).requestId)
-  if (mode === modes.formPost) {
+  const members = await membersOf(ctx, services, to, error)
+  const place = placeOf(mode)
+  if (place === 'form') {
     const page = pages.post({ action: redirectUri, fields: members, title: messagesFor().back() })
     sendPage(ctx, page, { targets: targetOf(redirectUri) })
     return
   }
-  redirectTo(ctx, answerAddress(redirectUri, members, mode === modes.fragment ? 'fragment' : 'query'))
+  redirectTo(ctx, answerAddress(redirectUri, members, place))
 }
 
 /** A button that does the same, for a page on which the person first reads what happened. A device still waits. */
-export function wayBack(
+export async function wayBack(
   ctx: Context,
-  { issuer, clients, mount }: Services,
+  services: Services,
   stash: Stash,
   error: ClientError,
-): { href: string; text: string } | undefined {
+): Promise<{ href: string; text: string } | undefined> {
+  const { clients, mount } = services
   const to = returnOf(stash)
   const m = messagesFor(stash.locales)
   if (!to) return { href: `${mount}${paths.device}`, text: m.device.again }
   if (targetOf(to.redirectUri).length === 0) return undefined
-  const members = membersOf(issuer, to, error, stateOf(ctx).requestId)
-  const place = to.mode === modes.fragment ? 'fragment' : 'query'
+  const members = await membersOf(ctx, services, to, error)
+  // A link sends no form.
+  const place = placeOf(to.mode) === 'fragment' ? 'fragment' : 'query'
   return { href: answerAddress(to.redirectUri, members, place), text: m.back(clients.get(stash.clientId)?.name) }
 }
 
-export function returnOf({ purpose }: Stash): Return | undefined {
+export function returnOf({ purpose, clientId }: Stash): Return | undefined {
   if (purpose.kind !== 'authorize') return undefined
   const { redirect_uri: redirectUri = '', response_mode: mode = '', state } = purpose.params
-  return { redirectUri, mode, state }
+  return { clientId, redirectUri, mode, state }
 }
 
 /** Where the forms of a login's pages lead in the end. */

@@ -14,6 +14,7 @@ import { groupsFault } from '../../oidc/groups-claim.ts'
 import { issueAnswer } from '../../oidc/issue.ts'
 import { grantOf, noteJudged, restrictionOf } from '../../oidc/judge.ts'
 import type { ClientOptions } from '../../oidc/options.ts'
+import { useUp } from '../../oidc/pushed.ts'
 import { redirectTo } from '../../oidc/redirects.ts'
 import { stateOf } from '../../oidc/state.ts'
 import { openUnit } from '../../storage/unit.ts'
@@ -139,6 +140,10 @@ export async function grant(ctx: Context, next: Next, services: Services, stash:
   const known = { ...session, login: withMethods(session.login) }
   if (purpose.kind === 'device') return finishDevice(ctx, services, stash, known)
   services.stashes.drop(state, jarOf(ctx))
+  // As long as another browser may be on its way with the same request.
+  const { authRequests } = services.oidc.lifetimes
+  const until = Math.floor(services.now().getTime() / 1000 + authRequests)
+  if (purpose.pushedId !== undefined) useUp(stateOf(ctx).unit, purpose.pushedId, until)
   if (grantOf(purpose) === 'implicit') noteJudged('implicit', stateOf(ctx))
   await issueAnswer(ctx, next, purpose.params, { ...known, scopes, wanted, seed: purpose.seed })
 }
@@ -163,7 +168,7 @@ async function turnedAway(
     await refuse(ctx, services, stash, { error: 'access_denied', description })
     return true
   }
-  if (restriction === 'not_in_required_groups') refuseOutsider(ctx, services, stash, login)
+  if (restriction === 'not_in_required_groups') await refuseOutsider(ctx, services, stash, login)
   throw new PageFailure(403, 'This application may not log in like this any more.', {
     next: 'Go back to the application and start again.',
   })
@@ -174,7 +179,7 @@ export async function refuse(ctx: Context, services: Services, stash: Stash, err
   const to = returnOf(stash)
   if (!to) return finishDevice(ctx, services, stash, undefined)
   services.stashes.drop(stash.state, jarOf(ctx))
-  refuseClient(ctx, services, to, error)
+  await refuseClient(ctx, services, to, error)
 }
 
 /** The device gets its answer at its next poll. */
@@ -239,5 +244,5 @@ export async function failLogin(ctx: Context, services: Services, stash: Stash, 
   const told = { error: client, description: known.details.safe ?? message }
   if (stash.purpose.kind === 'authorize' && !repairable) return refuse(ctx, services, stash, told)
   stashes.drop(stash.state, jarOf(ctx))
-  throw pageOf(known, wayBack(ctx, services, stash, told))
+  throw pageOf(known, await wayBack(ctx, services, stash, told))
 }

@@ -5,6 +5,7 @@ import { messagesFor } from '../../login/messages.ts'
 import { randomState } from '../../login/random.ts'
 import type { Stash } from '../../login/stash.ts'
 import { grantOf, restrictionOf } from '../../oidc/judge.ts'
+import { mustPush } from '../../oidc/profile.ts'
 import { redirectAllowed, redirectTo } from '../../oidc/redirects.ts'
 import { servedResponseTypes } from '../../oidc/response-types.ts'
 import { sendPage } from '../answer.ts'
@@ -46,6 +47,7 @@ async function mayGoOn(
   if (purpose.kind === 'authorize') {
     if (!redirectAllowed(client, redirectUri)) return false
     if (!servedResponseTypes(oidc.responseTypes).includes(responseType)) return false
+    if (mustPush(client) && purpose.pushedId === undefined) return false
   }
   if (connectorId === '') return true
   return restrictionOf(grantOf(purpose), { client, connectorId }, policy) === undefined

@@ -11,7 +11,7 @@ import { wayBack } from './client-answer.ts'
 const reason = 'not_in_required_groups'
 
 /** @throws PageFailure 403, whose button tells the client `access_denied` */
-export function refuseOutsider(ctx: Context, services: Services, stash: Stash, login: Login): never {
+export async function refuseOutsider(ctx: Context, services: Services, stash: Stash, login: Login): Promise<never> {
   const { clients, log, audit, stashes } = services
   const { clientId, connectorId, locales } = stash
   const { name = clientId, contact, requiredGroups } = clients.get(clientId) ?? {}
@@ -32,6 +32,6 @@ export function refuseOutsider(ctx: Context, services: Services, stash: Stash, l
   throw new PageFailure(status, m.message(email ?? preferredUsername ?? username ?? userId, name), {
     title: m.title(name),
     next: m.next(name, contact),
-    button: wayBack(ctx, services, stash, { error, description }),
+    button: await wayBack(ctx, services, stash, { error, description }),
   })
 }

@@ -1,7 +1,7 @@
 /** Cross-origin answers of the routes that other origins may call. */
 import type { Context, Next } from 'koa'
 import { closeJar } from '../cookies.ts'
-import type { CorsDecision, CorsRequest } from '../cors.ts'
+import { type CorsDecision, type CorsRequest, proofAnswers } from '../cors.ts'
 
 const header = (ctx: Context, name: string): string | undefined => ctx.get(name) || undefined
 
@@ -26,6 +26,7 @@ export const corsMiddleware =
       ctx.set('Allow', 'GET, HEAD, POST')
       return
     }
+    const proves = ctx.get('DPoP') !== ''
     delete ctx.req.headers.origin
     // Endpoints for programs know their caller by the request alone, so that scripts of other sites may send credentials.
     closeJar(ctx)
@@ -34,4 +35,5 @@ export const corsMiddleware =
       if (name.startsWith('access-control-') || name === 'vary') ctx.remove(name)
     }
     ctx.set(headers)
+    if (proves && headers['Access-Control-Allow-Origin']) ctx.set('Access-Control-Expose-Headers', proofAnswers)
   }
