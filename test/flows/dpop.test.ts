@@ -193,6 +193,19 @@ describe('proofs of possession', () => {
       assert.equal((await userinfo(token)).status, 400)
     })
 
+    it('are missed where the token comes in a form, which is no place for a bound one (RFC 9449, 7.1)', async () => {
+      const post = (headers: Record<string, string>) =>
+        server.request(server.url('/userinfo'), { form: { access_token: token }, headers })
+      const answers = [
+        await post({}),
+        await post({ dpop: await goodProof(token, { htm: 'POST' }) }),
+        await post({ authorization: `DPoP ${token}`, dpop: await goodProof(token, { htm: 'POST' }) }),
+      ]
+      const refusals = answers.map(({ status, text }) => `${status} ${JSON.parse(text).error}`)
+      assert.deepEqual(refusals, ['401 invalid_token', '400 invalid_request', '400 invalid_request'])
+      assert.match(answers[0]!.headers.get('www-authenticate')!, /^DPoP error="invalid_token"/)
+    })
+
     it('are good once, of 20 at the same moment, too', async () => {
       const proof = await goodProof(token)
       const answers = await Promise.all(Array.from({ length: 20 }, () => userinfo(token, { dpop: proof })))

@@ -45,7 +45,13 @@ export const userinfo = (services: Services) => async (ctx: Context, next: Next)
     return
   }
   // A thief has the token, and not the key that it is bound to.
-  if ((claims.cnf as { jkt?: string } | undefined)?.jkt !== undefined) return proven(ctx, next, services, token)
+  if ((claims.cnf as { jkt?: string } | undefined)?.jkt !== undefined) {
+    if (inHeader !== undefined) return proven(ctx, next, services, token)
+    ctx.status = 401
+    ctx.set('WWW-Authenticate', 'DPoP error="invalid_token", error_description="bound to a key"')
+    ctx.body = { error: 'invalid_token', error_description: 'The token has to come in the header, with a proof.' }
+    return
+  }
   await tell(ctx, services, claims)
 }
 
