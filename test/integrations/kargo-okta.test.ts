@@ -101,16 +101,13 @@ describe("Kargo's page on Okta", function () {
     assert.deepEqual((await judge(kargo, fourth.id_token)).roles, ['kargo-admin'])
   })
 
-  it('asks Okta once when two tabs of the UI refresh at once, and lets the faster one go on (X-6)', async () => {
+  it('asks Okta once when two tabs of the UI refresh at once, and lets both go on (X-6)', async () => {
     const { ui, tokens } = await logIn()
     okta.calls.length = 0
-    const tabs = await Promise.allSettled([ui.renew(tokens.refresh_token!), ui.renew(tokens.refresh_token!)])
-    const [won, ...more] = tabs.flatMap((tab) => (tab.status === 'fulfilled' ? [tab.value] : []))
-    const [lost] = tabs.flatMap((tab) => (tab.status === 'rejected' ? [tab.reason as { error?: string }] : []))
-    assert.ok(won && more.length === 0)
-    assert.equal(lost?.error, 'invalid_grant')
+    const [one, two] = await Promise.all([ui.renew(tokens.refresh_token!), ui.renew(tokens.refresh_token!)])
+    assert.equal(one.refresh_token, two.refresh_token, 'both hold the same successor')
     assert.equal(asked('token').length, 1)
-    assert.ok((await ui.renew(won.refresh_token!)).id_token)
+    assert.ok((await ui.renew(one.refresh_token!)).id_token)
   })
 
   for (const [who, groups, roles] of [
