@@ -2,17 +2,14 @@
  * The engine's storage, made from the unit of work of the request: reads go through it once, writes gather in it and become
  * one commit before the answer leaves. Codes and device codes are found by their hash, so that the store holds none.
  */
-import { hash } from 'node:crypto'
 import { type Adapter, type AdapterPayload, errors } from 'oidc-provider'
 import type { Json } from '../lib/json.ts'
 import type { NewRecord } from '../storage/contract.ts'
 import type { Unit } from '../storage/unit.ts'
 import { registrationTokens } from './dynamic/registered.ts'
+import { idOf } from './ids.ts'
 import { pushedKind, wasUsed } from './pushed.ts'
 import { currentState } from './state.ts'
-
-/** How a value that only its holder may know is found again. */
-export const idOf = (value: string): string => hash('sha256', value, 'base64url')
 
 const now = () => Math.floor(Date.now() / 1000)
 

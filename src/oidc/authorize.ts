@@ -3,12 +3,19 @@
  * handed on in the engine's own terms, with nothing in it that was not looked at.
  */
 import { messagesFor } from '../login/messages.ts'
-import type { WantedClaims } from '../login/wanted-claims.ts'
+import {
+  type AuthorizationParams,
+  clip,
+  type ErrorReturn,
+  type Fault,
+  type JudgeContext,
+  type Judgement,
+  type Prompt,
+} from './authorization-request.ts'
 import { challenge } from './challenge.ts'
 import { ClaimsFault, readClaims } from './claims-request.ts'
-import type { Clients } from './clients.ts'
-import { type Mode, modeOf } from './modes.ts'
-import type { ClientOptions, OidcOptions } from './options.ts'
+import { modeOf } from './modes.ts'
+import type { ClientOptions } from './options.ts'
 import { isFapi } from './profile.ts'
 import { profileFault, resourceFault } from './profile-faults.ts'
 import { outOfBand, redirectAllowed } from './redirects.ts'
@@ -22,60 +29,6 @@ import {
   spelledOut,
 } from './response-types.ts'
 import { scopeFaults, splitScopes } from './scopes.ts'
-
-export type AuthorizationParams = Record<string, string>
-
-export interface AcceptedRequest {
-  client: ClientOptions
-  redirectUri: string
-  /** What connectors have to allow. */
-  grantType: string
-  /** As the client asked for them. */
-  scopes: string[]
-  /** What is asked for beyond the scopes. */
-  wanted?: WantedClaims
-  /** For the engine. */
-  params: AuthorizationParams
-  /** The person has to approve even where the operator switched that off. */
-  askApproval: boolean
-  prompts: ReadonlySet<Prompt>
-  /** Seconds since the login that the client puts up with. */
-  maxAge?: number
-  /** `sub` of the `id_token_hint`: who the client believes is there. */
-  hintedSubject?: string
-  /** Where an error goes that is found later. */
-  returnTo: ErrorReturn
-  /** Languages for the pages, best first. */
-  locales: string[]
-}
-
-/** What the client wants to be asked, or not to be (OpenID Connect Core, 3.1.2.1). */
-export type Prompt = 'none' | 'login' | 'consent' | 'select_account'
-
-/** How an error reaches the client. */
-export interface ErrorReturn {
-  clientId: string
-  redirectUri: string
-  mode: Mode
-  state: string | undefined
-}
-
-export type Judgement =
-  | ({ accepted: true } & AcceptedRequest)
-  /** Nowhere to return to: a page. */
-  | { accepted: false; status: number; message: string; next: string }
-  /** The client is told (RFC 6749, 4.1.2.1 and 4.2.2.1). */
-  | ({ accepted: false; error: string; description: string } & ErrorReturn)
-
-export interface JudgeContext {
-  clients: Clients
-  pkce: OidcOptions['pkce']
-  responseTypes: OidcOptions['responseTypes']
-  /** `sub` of a token of ours that may serve as `id_token_hint`; it may have expired. */
-  hintedSubject(token: string): Promise<string | undefined>
-  /** How the request came, if not in its address: pushed, or as a signed object that the engine has opened. */
-  via?: 'pushed' | 'object'
-}
 
 const askDeveloper = 'Whoever looks after the application has to correct this; tell them what this page says.'
 
@@ -126,12 +79,8 @@ export async function judgeAuthorization(
   return accept(params, client, returnTo, resources, hintedSubject)
 }
 
-/** Told to the client (RFC 6749, 4.1.2.1). */
-export type Fault = [error: string, description: string]
-
 const page = (message: string): Judgement => ({ accepted: false, status: 400, message, next: askDeveloper })
 const dupes = (names: string[]): Fault => ['invalid_request', `${names.join(', ')} must not be sent twice`]
-export const clip = (text: string): string => (text.length > 100 ? `${text.slice(0, 100)}…` : text)
 
 function unregistered(client: ClientOptions, redirectUri: string): string {
   if (redirectUri === '') return `Unregistered redirect_uri: the application "${client.name}" sent none.`

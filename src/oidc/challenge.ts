@@ -1,6 +1,6 @@
 /** PKCE (RFC 7636) in the engine's terms. */
 import { hash } from 'node:crypto'
-import type { AuthorizationParams } from './authorize.ts'
+import type { AuthorizationParams } from './authorization-request.ts'
 
 /** The engine knows S256 only: a plain challenge is the verifier itself, so its S256 challenge can be computed. */
 export function challenge({

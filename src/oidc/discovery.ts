@@ -21,9 +21,6 @@ export const paths = {
   discovery: '/.well-known/openid-configuration',
 } as const
 
-/** Which paths clients are told: Dex's, or those that software written for Okta makes from the issuer by itself. */
-export type Layout = 'dex' | 'okta'
-
 const oktaNames = {
   authorization: 'authorize',
   token: 'token',

@@ -1,8 +1,8 @@
 /** Has the engine answer an authorization request whose person is known and has approved. */
 import type { Context, Next } from 'koa'
-import { idOf } from './adapter.ts'
 import { codeLifetime } from './dialect/code.ts'
 import { paths } from './discovery.ts'
+import { idOf } from './ids.ts'
 import { bringsCode, bringsTokens } from './response-types.ts'
 import { type FinishedLogin, stateOf } from './state.ts'
 

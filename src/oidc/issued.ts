@@ -1,6 +1,6 @@
 /** Tokens that this server issued, read back: where somebody brings one, asks about one or revokes one. */
 import type { StorageDriver } from '../storage/contract.ts'
-import { idOf } from './adapter.ts'
+import { idOf } from './ids.ts'
 import type { SigningKeys } from './keys.ts'
 
 export type IssuedClaims = Record<string, unknown> & { sub: string; jti: string; iat: number; exp: number }

@@ -1,6 +1,5 @@
 import type { RefreshPolicy } from '../login/options.ts'
 import type { ClientLinks } from '../login/page-shapes.ts'
-import type { Layout } from './discovery.ts'
 import type { DynamicClientOptions } from './dynamic/options.ts'
 
 import type { ExchangeRule, TokenIssuerOptions } from './exchange/options.ts'
@@ -132,6 +131,9 @@ export interface RefreshTokenOptions {
   /** Refresh tokens that a person has with one client at a time; absent: any number. */
   maxPerUserAndClient?: number
 }
+
+/** Which paths clients are told: Dex's, or those that software written for Okta makes from the issuer by itself. */
+export type Layout = 'dex' | 'okta'
 
 export interface OidcOptions {
   /** As configured, to the letter. */

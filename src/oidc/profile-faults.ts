@@ -1,5 +1,5 @@
 /** What is wrong with an authorization request by what its client asks of itself, see profile.ts. */
-import { type AuthorizationParams, clip, type Fault, type JudgeContext } from './authorize.ts'
+import { type AuthorizationParams, clip, type Fault, type JudgeContext } from './authorization-request.ts'
 import type { ClientOptions } from './options.ts'
 import { isFapi, mustProve, mustPush, mustSign } from './profile.ts'
 import { bringsTokens, spelledOut } from './response-types.ts'

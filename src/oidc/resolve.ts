@@ -5,8 +5,8 @@
  */
 import type { Context, Middleware } from 'koa'
 import { interactionPolicy, type KoaContextWithOIDC, type Provider } from 'oidc-provider'
-import { idOf } from './adapter.ts'
 import { paths } from './discovery.ts'
+import { idOf } from './ids.ts'
 import { type RequestParams, type Resolving, stateOf } from './state.ts'
 
 /** What a `request_uri` begins with that we gave out (RFC 9126, 2.2). */

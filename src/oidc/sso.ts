@@ -1,7 +1,7 @@
 /** Whether a session answers an authorization request, so that the person is not asked to log in. */
 import type { Scopes } from '../../connectors/contract.ts'
 import type { Session } from '../login/sessions.ts'
-import type { AcceptedRequest } from './authorize.ts'
+import type { AcceptedRequest } from './authorization-request.ts'
 import { unmetClaims } from './claims-request.ts'
 import type { ClientOptions } from './options.ts'
 import { encodeSubject } from './subject.ts'

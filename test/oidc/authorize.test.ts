@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { type JudgeContext, judgeAuthorization } from '../../src/oidc/authorize.ts'
+import type { JudgeContext } from '../../src/oidc/authorization-request.ts'
+import { judgeAuthorization } from '../../src/oidc/authorize.ts'
 import { openClients } from '../../src/oidc/clients.ts'
 import { modes } from '../../src/oidc/modes.ts'
 import type { ClientOptions } from '../../src/oidc/options.ts'

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { idOf } from '../../src/oidc/adapter.ts'
+import { idOf } from '../../src/oidc/ids.ts'
 import { openIssuedTokens } from '../../src/oidc/issued.ts'
 import type { SigningKeys } from '../../src/oidc/keys.ts'
 import type { StoredRecord } from '../../src/storage/contract.ts'

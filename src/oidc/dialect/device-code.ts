@@ -4,8 +4,9 @@
  */
 import { hash, timingSafeEqual } from 'node:crypto'
 import { type DeviceCode as EngineCode, errors, type Provider } from 'oidc-provider'
-import { idOf, revoke } from '../adapter.ts'
+import { revoke } from '../adapter.ts'
 import type { DeviceGrant, DeviceRequest } from '../device.ts'
+import { idOf } from '../ids.ts'
 import type { ClientOptions } from '../options.ts'
 import { scopeFaults, splitScopes } from '../scopes.ts'
 import { currentContext, currentState } from '../state.ts'

@@ -3,7 +3,7 @@
  * know, such as audiences, and `offline_access` without a prompt.
  */
 import type { PushedAuthorizationRequest as EngineRequest, Provider } from 'oidc-provider'
-import { idOf } from '../adapter.ts'
+import { idOf } from '../ids.ts'
 import { paramsOf } from '../resolve.ts'
 import { currentContext, currentState } from '../state.ts'
 

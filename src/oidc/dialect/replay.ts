@@ -4,7 +4,7 @@
  */
 import type { Provider } from 'oidc-provider'
 import type { StorageDriver } from '../../storage/contract.ts'
-import { idOf } from '../adapter.ts'
+import { idOf } from '../ids.ts'
 
 export type ReplayStore = Pick<StorageDriver, 'commit'>
 

@@ -7,7 +7,15 @@ import type { Session } from '../../login/sessions.ts'
 import { paths } from '../../oidc/discovery.ts'
 import { jarOf } from '../cookies.ts'
 import type { Services } from '../services.ts'
-import type { Ending } from './logout.ts'
+
+/** Where a logout leads in the end. */
+export interface Ending {
+  clientId?: string
+  /** A registered address of that client. */
+  redirectUri?: string
+  state?: string
+  locales: string[]
+}
 
 export const tripPaths = {
   /** Registered at upstreams. */

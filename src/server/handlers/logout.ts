@@ -11,16 +11,7 @@ import { sendPage } from '../answer.ts'
 import { jarOf } from '../cookies.ts'
 import { readForm, requireOwnForm } from '../form.ts'
 import type { Services } from '../services.ts'
-import { prepareDeparture } from './logout-departure.ts'
-
-/** Where a logout leads in the end. */
-export interface Ending {
-  clientId?: string
-  /** A registered address of that client. */
-  redirectUri?: string
-  state?: string
-  locales: string[]
-}
+import { type Ending, prepareDeparture } from './logout-departure.ts'
 
 /** Whom the client says goodbye to. */
 interface Hint {

@@ -9,7 +9,8 @@ import { jarOf } from '../cookies.ts'
 import { readForm } from '../form.ts'
 import type { Services } from '../services.ts'
 import { takePosted } from './login.ts'
-import { type Ending, finishLogout, stillRight } from './logout.ts'
+import { finishLogout, stillRight } from './logout.ts'
+import type { Ending } from './logout-departure.ts'
 import { postId, returnTo, tripPaths } from './logout-departure.ts'
 
 const nothingToGoOnWith = {
