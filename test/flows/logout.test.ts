@@ -121,6 +121,18 @@ describe('logout', () => {
     })
   }
 
+  it('refuses a parameter that is sent twice, and ends nothing', async () => {
+    await using server = await start()
+    const { browser, tokens, claims } = await logIn(server)
+    const query = new URLSearchParams({ id_token_hint: tokens.id_token })
+    for (const name of ['id_token_hint', 'client_id', 'post_logout_redirect_uri', 'state', 'ui_locales']) {
+      const twice = new URLSearchParams([...query, [name, 'a'], [name, 'b']])
+      const answer = await browser.request(server.url(`/logout?${twice}`))
+      assert.deepEqual([answer.status, answer.location], [400, undefined], name)
+    }
+    assert.equal(await isLoggedIn(server, claims.sid), true)
+  })
+
   it('answers a POST of a client by the same request as GET, so that the cookie comes', async () => {
     await using server = await start()
     const { browser, tokens, claims } = await logIn(server)

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { codeOf, secretOn } from '../flows/authenticator.ts'
 import { type Browser, type BrowserAnswer, openBrowser } from '../flows/browser.ts'
-import { device, passwordHash, startLogin, startServer } from '../flows/server.ts'
+import { device, logIn, passwordHash, startLogin, startServer } from '../flows/server.ts'
 
 const person = { email: 'jane@example.com', hash: passwordHash, username: 'jane', userID: 'id-of-jane' }
 
@@ -70,6 +70,23 @@ describe('forms of other sites', () => {
     const begin = server.url(`/mfa/webauthn/register/begin${search}`)
     const own = { 'content-type': 'application/json', origin: server.origin }
     assert.equal((await browser.request(begin, { body: '{}', headers: own })).status, 200)
+  })
+
+  it('cannot log anybody out', async () => {
+    await using server = await startServer({ sessions: {} })
+    const { browser, claims } = await logIn(server)
+    const page = await browser.follow(server.url('/logout'))
+    const answer = await check(browser, page, {}, server.origin)
+    assert.match(answer.text, /You are logged out/)
+    assert.equal(await server.driver.get('session', String(claims.sid)), undefined)
+  })
+
+  it('cannot end what is held in a person’s name', async () => {
+    await using server = await startServer({ sessions: {} })
+    const { browser, tokens } = await logIn(server, { scope: 'openid offline_access' })
+    const answer = await check(browser, await browser.follow(server.issuer), {}, server.origin)
+    assert.equal(answer.status, 303)
+    assert.equal((await server.refresh(tokens.refresh_token!)).json().error, 'invalid_grant')
   })
 
   it('cannot approve', async () => {
