@@ -61,7 +61,7 @@ export async function judgeAuthorization(
   if (repeated.includes('redirect_uri') || !redirectAllowed(client, redirectUri)) {
     return page(unregistered(client, redirectUri))
   }
-  const told = { ...wishesOfObject(params.request), ...params }
+  const told = params.request === undefined ? params : { ...wishesOfObject(params.request), ...params }
   const { response_mode: _, ...others } = told
   const returnTo = {
     clientId: client.id,

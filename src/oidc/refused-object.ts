@@ -6,8 +6,8 @@ const wishes = ['response_mode', 'state'] as const
  * How a request object wants to be answered. It is refused, and what it says is believed in nothing that a parameter beside
  * it could not say as well: not who asks, nor where the answer goes.
  */
-export function wishesOfObject(object: string | undefined): Record<string, string> {
-  const [, payload = ''] = object?.split('.') ?? []
+export function wishesOfObject(object: string): Record<string, string> {
+  const [, payload = ''] = object.split('.')
   try {
     const said: unknown = JSON.parse(Buffer.from(payload, 'base64url').toString())
     const members = Object(said) as Record<string, unknown>

@@ -1,14 +1,11 @@
 /** WebAuthn in a real browser with a virtual authenticator (Chrome DevTools Protocol, domain WebAuthn). */
 import assert from 'node:assert/strict'
-import { existsSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { type Browser, type BrowserContext, type CDPSession, chromium, type Page } from 'playwright-core'
+import type { Browser, BrowserContext, CDPSession, Page } from 'playwright-core'
+import { browserFor } from '../chromium.ts'
 import { type Client, claimsOf, corp, type FlowServer, startLogin, startServer, tokensOf } from './server.ts'
 import { jane, upstream } from './upstream.ts'
-
-const CHROMIUM = '/usr/bin/chromium'
-const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking']
 
 describe('security keys in a browser', function () {
   this.timeout(120_000)
@@ -17,11 +14,7 @@ describe('security keys in a browser', function () {
   let browser: Browser
 
   before(async function () {
-    if (!existsSync(CHROMIUM)) {
-      if (process.env.CI === 'true') throw new Error(`${CHROMIUM} is missing: install the Debian package chromium`)
-      console.log(`      skipped: install the Debian package chromium (${CHROMIUM})`)
-      this.skip()
-    }
+    browser = await browserFor(this)
     application = createServer((_request, response) => {
       response.setHeader('Content-Type', 'text/html')
       response.end('<!doctype html><link rel="icon" href="data:,"><title>Application</title>')
@@ -29,7 +22,6 @@ describe('security keys in a browser', function () {
     await new Promise<void>((resolve) => application.listen(0, '127.0.0.1', resolve))
     const { port } = application.address() as AddressInfo
     client = { id: 'app', secret: 'app-secret', redirectUri: `http://127.0.0.1:${port}/callback` }
-    browser = await chromium.launch({ executablePath: CHROMIUM, args: FLAGS })
   })
   after(async () => {
     await browser?.close()

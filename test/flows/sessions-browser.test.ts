@@ -1,10 +1,10 @@
 /** What people do with browsers while they log in: each ends in a useful page, or simply works. */
 import assert from 'node:assert/strict'
-import { existsSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import { type AddressInfo, connect } from 'node:net'
-import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
+import type { Browser, BrowserContext, Page } from 'playwright-core'
+import { browserFor } from '../chromium.ts'
 import { selfSigned } from '../server/certificate.ts'
 import {
   type Client,
@@ -16,9 +16,6 @@ import {
   stopClock,
 } from './server.ts'
 
-const CHROMIUM = '/usr/bin/chromium'
-const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking']
-
 describe('sessions in a browser', function () {
   this.timeout(120_000)
   let application: Server
@@ -26,11 +23,7 @@ describe('sessions in a browser', function () {
   let browser: Browser
 
   before(async function () {
-    if (!existsSync(CHROMIUM)) {
-      if (process.env.CI === 'true') throw new Error(`${CHROMIUM} is missing: install the Debian package chromium`)
-      console.log(`      skipped: install the Debian package chromium (${CHROMIUM})`)
-      this.skip()
-    }
+    browser = await browserFor(this)
     application = createServer((_request, response) => {
       response.setHeader('Content-Type', 'text/html')
       response.end('<!doctype html><link rel="icon" href="data:,"><title>Application</title>')
@@ -38,7 +31,6 @@ describe('sessions in a browser', function () {
     await new Promise<void>((resolve) => application.listen(0, '127.0.0.1', resolve))
     const { port } = application.address() as AddressInfo
     client = { id: 'app', secret: 'app-secret', redirectUri: `http://127.0.0.1:${port}/callback` }
-    browser = await chromium.launch({ executablePath: CHROMIUM, args: FLAGS })
   })
   after(async () => {
     await browser?.close()

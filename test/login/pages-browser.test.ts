@@ -1,15 +1,14 @@
 /** The pages in a real browser: accessibility, width, keyboard, and that nothing hostile becomes markup. */
 import assert from 'node:assert/strict'
-import { existsSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
-import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
 import { openAssets } from '../../src/server/assets.ts'
+import { browserFor } from '../chromium.ts'
 import { plainPages, samples } from './pages-samples.ts'
 
-const CHROMIUM = '/usr/bin/chromium'
-const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking']
 const POLICY =
   "default-src 'none'; style-src 'self'; img-src 'self' https: data:; form-action 'self'; base-uri 'none'; frame-src 'self'; frame-ancestors 'self'; script-src 'self'"
 const HOSTILE = `"><img src=x onerror="window.hit=1"><script>window.hit=1</script>'\`\${1}<%= 1 %></title></textarea>&lt;`
@@ -23,11 +22,7 @@ describe('login pages in a browser', function () {
   const posted: string[] = []
 
   before(async function () {
-    if (!existsSync(CHROMIUM)) {
-      if (process.env.CI === 'true') throw new Error(`${CHROMIUM} is missing: install the Debian package chromium`)
-      console.log(`      skipped: install the Debian package chromium (${CHROMIUM})`)
-      this.skip()
-    }
+    browser = await browserFor(this)
     const asset = openAssets({ theme: 'auto', mount: '/dex' })
     server = createServer((request, response) => {
       const path = decodeURIComponent(request.url!.split('?')[0]!)
@@ -42,7 +37,6 @@ describe('login pages in a browser', function () {
     })
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-    browser = await chromium.launch({ executablePath: CHROMIUM, args: FLAGS })
   })
   after(async () => {
     await browser?.close()

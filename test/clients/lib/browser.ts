@@ -1,23 +1,7 @@
-import { type Browser, chromium, type Page } from 'playwright-core'
+import type { Page } from 'playwright-core'
 import { PASSWORD } from './program.ts'
 
-export const CHROMIUM = '/usr/bin/chromium'
-export const INSTALL_CHROMIUM = 'apt-get install chromium'
-
-/** Chromium without a window and without requests of its own. */
-export const startBrowser = (): Promise<Browser> =>
-  chromium.launch({
-    executablePath: CHROMIUM,
-    args: [
-      '--no-sandbox',
-      '--disable-gpu',
-      '--disable-quic',
-      '--no-first-run',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--disable-sync',
-    ],
-  })
+export { CHROMIUM, INSTALL_CHROMIUM, startBrowser } from '../../chromium.ts'
 
 /** Walks the login pages as a person does: chooses the password list if asked, types, submits. */
 export async function logInAs(page: Page, name: string): Promise<void> {
